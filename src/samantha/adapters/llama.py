@@ -1,0 +1,284 @@
+"""A GGUF model in this process, through llama.cpp (xllamacpp).
+
+Tokens, not text, reach the engine: the template's markers are tokenized as control tokens, everybody's words
+with special tokens off. Not here: choosing the file (`samantha.weights`), or what the prompt holds.
+"""
+
+import asyncio
+import http.client
+import json
+import os
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from samantha.adapters.chat_template import jinja_format
+from samantha.core.chat import ChatFormat, Piece, chatml
+from samantha.core.errors import GeneratorError, ModelMissing, ModelUnsupported
+from samantha.core.ports import Brain, Delta
+from samantha.core.types import Finish, Message, Sampling
+from samantha.gguf_files import Header, read_header
+
+READ_AT_ONCE = 256  # tokens; while a prompt is read, the engine listens for a stop between batches of this size
+REMEMBERED = 4096  # pieces of text whose tokens are kept
+
+
+class LlamaGenerator:
+    """Implements `samantha.core.ports.Generator`. Open one with `LlamaGenerator.open`."""
+
+    def __init__(self, server: Any, brain: Brain, *, tokenizer: "_Tokenizer", chat_format: ChatFormat, parallel: int) -> None:
+        self._server = server
+        self._brain = brain
+        self._tokenizer = tokenizer
+        self._format = chat_format
+        self._engine = ThreadPoolExecutor(max_workers=2 * parallel, thread_name_prefix="llama")
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        name: str = "",
+        context: int = 4096,
+        parallel: int = 1,
+        threads: int = 0,
+        neighbours: int = 0,
+        languages: Sequence[str] = (),
+        adapter: Path | None = None,
+    ) -> "LlamaGenerator":
+        """Load the model at `path`.
+
+        `context` is the tokens that one conversation may have, `parallel` how many are answered at once.
+        `threads=0` chooses by the cores and by who else runs; `neighbours` says how many busy threads this
+        process itself will have beside the engine (a voice, an encoder). `adapter` is a GGUF LoRA.
+        Raises `ModelMissing`, `ModelDamaged`, `ModelUnsupported`.
+        """
+        if not path.is_file():
+            raise ModelMissing("No model at '{path}'. Run `samantha pull`, or set model.name to a GGUF file.", path=path)
+        header = await asyncio.to_thread(read_header, path)
+        _check_context(header, context, path)
+        key = secrets.token_urlsafe(32)
+        chosen = threads or choose_threads(_cores(), load=_load(), neighbours=neighbours)
+        server = await asyncio.to_thread(
+            _start, path, header, key=key, context=context, parallel=parallel, threads=chosen, adapter=adapter
+        )
+        tokenizer = await asyncio.to_thread(_Tokenizer, server.listening_address, key)
+        brain = Brain(name or path.stem, context=context, languages=tuple(languages))
+        template = header.chat_template
+        chat_format = jinja_format(template, bos=tokenizer.bos_text, eos=tokenizer.eos_text) if template else chatml
+        return cls(server, brain, tokenizer=tokenizer, chat_format=chat_format, parallel=parallel)
+
+    @property
+    def brain(self) -> Brain:
+        return self._brain
+
+    async def count(self, messages: Sequence[Message]) -> list[int]:
+        pieces = self._format(messages, True)
+        counts = [0] * len(messages)
+        for piece, tokens in zip(pieces, await self._tokenizer.tokens(pieces), strict=True):
+            counts[piece.message] += len(tokens)  # what opens the reply (-1) counts with the newest message
+        counts[0] += len(self._tokenizer.bos)  # one too many where the template writes it itself
+        return counts
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+        request = {**_sampling(sampling), "prompt": await self._prompt(messages, reply=True), "stream": True}
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+        stop = threading.Event()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            loop.call_soon_threadsafe(chunks.put_nowait, chunk)
+            return stop.is_set()  # True ends the generation
+
+        def work() -> None:
+            try:
+                self._server.handle_completions(request, take)
+            except Exception as error:
+                loop.call_soon_threadsafe(chunks.put_nowait, error)
+            else:
+                loop.call_soon_threadsafe(chunks.put_nowait, None)
+
+        self._engine.submit(work)
+        try:
+            while (chunk := await chunks.get()) is not None:
+                if (delta := _delta(chunk)) is not None:
+                    yield delta
+        finally:
+            stop.set()
+
+    async def read(self, messages: Sequence[Message]) -> None:
+        prompt = await self._prompt(messages, reply=False)
+        request = {"prompt": prompt, "n_predict": 0, "cache_prompt": True}
+        answer = await asyncio.get_running_loop().run_in_executor(
+            self._engine, self._server.handle_completions, request
+        )
+        _raise_engine_error(answer)
+
+    async def aclose(self) -> None:
+        """Stop the engine and free the model."""
+        await asyncio.to_thread(self._engine.shutdown)
+        self._tokenizer.close()
+        self._server = None
+
+    async def _prompt(self, messages: Sequence[Message], *, reply: bool) -> list[int]:
+        pieces = await self._tokenizer.tokens(self._format(messages, reply))
+        tokens = [token for piece in pieces for token in piece]
+        bos = self._tokenizer.bos
+        return tokens if tuple(tokens[: len(bos)]) == bos else [*bos, *tokens]
+
+
+class _Tokenizer:
+    """The engine's own tokenizer, over its loopback port; pieces seen before are remembered.
+
+    `bos` are the tokens that begin every text, for a model that wants one; `bos_text` and `eos_text` are what
+    templates call them.
+    """
+
+    def __init__(self, address: str, key: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._known: OrderedDict[tuple[str, bool], tuple[int, ...]] = OrderedDict()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenizer")
+        properties = self._ask("GET", "/props")
+        self.bos_text: str = properties.get("bos_token", "")
+        self.eos_text: str = properties.get("eos_token", "")
+        self.bos = self._tokenize("", add_special=True, parse_special=True)
+
+    async def tokens(self, pieces: Sequence[Piece]) -> list[tuple[int, ...]]:
+        """The tokens of each piece; special tokens are recognised in control pieces only."""
+        keys = [(piece.text, piece.control) for piece in pieces]
+        if any(key not in self._known for key in keys):
+            await asyncio.get_running_loop().run_in_executor(self._worker, self._learn, keys)
+        return [self._known[key] for key in keys]
+
+    def close(self) -> None:
+        self._worker.shutdown()
+        self._connection.close()
+
+    def _learn(self, keys: Sequence[tuple[str, bool]]) -> None:
+        for key in keys:
+            if key not in self._known:
+                self._known[key] = self._tokenize(key[0], add_special=False, parse_special=key[1])
+            self._known.move_to_end(key)
+        while len(self._known) > max(REMEMBERED, len(keys)):
+            self._known.popitem(last=False)
+
+    def _tokenize(self, text: str, *, add_special: bool, parse_special: bool) -> tuple[int, ...]:
+        question = {"content": text, "add_special": add_special, "parse_special": parse_special}
+        return tuple(self._ask("POST", "/tokenize", json.dumps(question))["tokens"])
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
+        try:
+            self._connection.request(method, path, body, self._headers)
+            answer: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self._connection.close()  # the next call opens it again
+            raise GeneratorError("The engine's tokenizer failed: {reason}. Try again.", reason=error) from error
+        _raise_engine_error(answer)
+        return answer
+
+
+def choose_threads(cores: int, *, load: float, neighbours: int) -> int:
+    """Engine threads for a machine of `cores`, of which `load` are busy with other programs.
+
+    With a thread on every core, one busy neighbour makes llama.cpp wait for its slowest thread at every layer:
+    75 tokens/s fall to 20. One thread fewer keeps two thirds of the speed under the same load.
+    """
+    return max(1, cores - neighbours - round(load))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load() -> float:
+    """Cores kept busy over the last minute; 0 where the platform does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def _check_context(header: Header, context: int, path: Path) -> None:
+    if header.context and context > header.context:
+        raise ModelUnsupported(
+            "model.context is {context}, but the model '{path}' was made for {most} tokens. Set model.context to {most} or less.",
+            context=context,
+            path=path.name,
+            most=header.context,
+        )
+
+
+def _start(path: Path, header: Header, *, key: str, context: int, parallel: int, threads: int, adapter: Path | None) -> Any:
+    """The engine, listening on loopback behind a random key; calls in this process need none."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = context * parallel
+    params.n_parallel = parallel
+    params.n_batch = params.n_ubatch = READ_AT_ONCE
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.api_keys = [key]
+    params.cors_origins = ""
+    params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = params.ui = False
+    params.cache_ram_mib = 0  # prompts are kept in the slots alone; the default may take 8 GiB of memory
+    params.warmup = False
+    params.verbosity = -1
+    if adapter is not None:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    try:
+        return xllamacpp.Server(params)
+    except Exception as error:
+        raise ModelUnsupported(
+            "The engine cannot load '{path}' (architecture '{architecture}'): {reason}. Choose another with `samantha models`.",
+            path=path.name,
+            architecture=header.architecture,
+            reason=str(error).strip().rstrip("."),
+        ) from error
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "n_predict": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+        "repeat_penalty": sampling.repeat_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "presence_penalty": sampling.presence_penalty,
+        "seed": -1 if sampling.seed is None else sampling.seed,
+        "stop": list(sampling.stop),
+        "cache_prompt": True,
+        "return_progress": True,
+    }
+    if sampling.json_schema is not None:
+        request["json_schema"] = json.loads(sampling.json_schema)
+    return request
+
+
+def _delta(chunk: dict[str, Any] | Exception) -> Delta | None:
+    """What a chunk of the engine says; None for a mere sign of progress."""
+    if isinstance(chunk, Exception):
+        raise GeneratorError("The engine failed: {reason}. Try again, or choose another model.", reason=chunk) from chunk
+    _raise_engine_error(chunk)
+    choice = chunk["choices"][0]
+    finish = cast(Finish | None, choice["finish_reason"])
+    if finish is None:
+        return Delta(choice["text"]) if choice["text"] else None
+    timings = chunk["timings"]
+    return Delta(
+        choice["text"],
+        finish,
+        prompt_tokens=timings["cache_n"] + timings["prompt_n"],
+        cached_tokens=timings["cache_n"],
+        completion_tokens=timings["predicted_n"],
+    )
+
+
+def _raise_engine_error(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        raise GeneratorError("The engine refused: {reason}.", reason=str(answer["error"]["message"]).rstrip("."))

@@ -1,0 +1,200 @@
+"""The journal in one SQLite file: every message and every released piece, written before it is shown.
+
+A message knows its parent, so undo and edit are branches and nothing is ever overwritten. One worker thread
+owns the connection. Not here: what is worth remembering of it.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from samantha.core.errors import MessageError, StorageError
+from samantha.core.ports import Past, Thread
+from samantha.core.types import Conversation, Finish, Message, Reply, Turn
+
+SCHEMA = 1
+_TABLES = """
+create table threads (
+    person text not null, id text not null, head text not null, updated text not null,
+    primary key (person, id)
+) without rowid;
+create table turns (
+    id text primary key, person text not null, thread text not null, parent text not null,
+    text text not null, heard_at text not null, finish text not null default 'open'
+) without rowid;
+create index turns_of_thread on turns (person, thread, heard_at);
+create table pieces (
+    turn text not null references turns (id) on delete cascade, number integer not null, text text not null,
+    primary key (turn, number)
+) without rowid;
+"""
+_REPLY = "coalesce((select group_concat(text, '') from (select text from pieces where turn = turns.id order by number)), '')"
+
+Result = TypeVar("Result")
+
+
+class SqliteJournal:
+    """Implements `Journal` and `Threads` of `samantha.core.ports`; `path` may be ":memory:"."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = str(path)
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._opened: sqlite3.Connection | None = None
+        self._answering: set[str] = set()  # turns of this process that have no end yet
+
+    async def hear(self, message: Message, conversation: Conversation, at: datetime) -> Past:
+        return await self._run(lambda db: self._hear(db, message, conversation, at))
+
+    async def say(self, turn_id: str, piece: str) -> None:
+        await self._run(
+            lambda db: db.execute(
+                "insert into pieces select ?1, count(*), ?2 from pieces where turn = ?1", (turn_id, piece)
+            )
+        )
+
+    async def commit(self, turn: Turn) -> None:
+        self._answering.discard(turn.id)
+        now = datetime.now(UTC).isoformat() if turn.at is None else turn.at.isoformat()
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("update turns set finish = ? where id = ?", (turn.reply.finish, turn.id))
+            db.execute(
+                "update threads set updated = ? where person = ? and id = ?",
+                (now, turn.conversation.person, turn.conversation.thread),
+            )
+
+        await self._run(write)
+
+    async def list(self, person: str) -> tuple[Thread, ...]:
+        rows = await self._run(
+            lambda db: db.execute(
+                "select id, updated, (select count(*) from turns where person = threads.person and thread = threads.id), "
+                "(select text from turns where person = threads.person and thread = threads.id order by heard_at limit 1) "
+                "from threads where person = ? order by updated desc, id",
+                (person,),
+            ).fetchall()
+        )
+        return tuple(
+            Thread(id, title=" ".join(title.split())[:60], turns=turns, updated=datetime.fromisoformat(updated))
+            for id, updated, turns, title in rows
+        )
+
+    async def history(self, person: str, thread: str) -> tuple[Message, ...]:
+        return await self._run(lambda db: _branch(db, _head(db, person, thread)))
+
+    async def rewind(self, person: str, thread: str) -> Message | None:
+        def back(db: sqlite3.Connection) -> Message | None:
+            head = _head(db, person, thread)
+            row = db.execute("select text, parent from turns where id = ?", (head,)).fetchone()
+            if row is None:
+                return None
+            db.execute("update threads set head = ? where person = ? and id = ?", (row[1], person, thread))
+            return Message("user", row[0], head, row[1])
+
+        return await self._run(back)
+
+    async def aclose(self) -> None:
+        """Close the file; the journal cannot be used afterwards."""
+        if self._opened is not None:
+            await asyncio.get_running_loop().run_in_executor(self._worker, self._opened.close)
+        self._worker.shutdown()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work` in one transaction on the worker thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._transaction, work)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        try:
+            db = self._connection()
+            with db:
+                return work(db)
+        except sqlite3.Error as error:
+            raise StorageError(
+                "The journal '{path}' cannot be used: {reason}. Check the disk, or set data.folder to another place.",
+                path=self._path,
+                reason=error,
+            ) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = _open(self._path)
+        return self._opened
+
+    def _hear(self, db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
+        person, thread = conversation.person, conversation.thread
+        known = db.execute(
+            f"select person, thread, text, parent, finish, {_REPLY} from turns where id = ?", (message.id,)
+        ).fetchone()
+        if known is None:
+            return self._hear_new(db, message, conversation, at)
+        if known[:3] != (person, thread, message.text):
+            raise MessageError("The message id '{id}' was already used for another message. Give each message its own.", id=message.id)
+        if message.id in self._answering:
+            raise MessageError("The message '{id}' is already being answered. Wait for its reply.", id=message.id)
+        message = replace(message, parent=known[3])
+        past = Past(message, _branch(db, message.parent or ""))
+        if not known[5]:  # it was never answered: a crash or a dead endpoint came before the first word
+            self._answering.add(message.id)
+            return past
+        finish = "interrupted" if known[4] == "open" else known[4]
+        return replace(past, reply=Reply(known[5], cast(Finish, finish)))
+
+    def _hear_new(self, db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
+        person, thread = conversation.person, conversation.thread
+        parent = _head(db, person, thread) if message.parent is None else message.parent
+        if parent and not db.execute(
+            "select 1 from turns where id = ? and person = ? and thread = ?", (parent, person, thread)
+        ).fetchone():
+            raise MessageError("The parent '{parent}' is not a message of this conversation. Leave it out to continue.", parent=parent)
+        db.execute(
+            "insert into turns (id, person, thread, parent, text, heard_at) values (?, ?, ?, ?, ?, ?)",
+            (message.id, person, thread, parent, message.text, at.isoformat()),
+        )
+        db.execute(
+            "insert into threads values (?, ?, ?, ?) on conflict do update set head = excluded.head, updated = excluded.updated",
+            (person, thread, message.id, at.isoformat()),
+        )
+        self._answering.add(message.id)
+        return Past(replace(message, parent=parent), _branch(db, parent))
+
+
+def _open(path: str) -> sqlite3.Connection:
+    if path != ":memory:":
+        Path(path).touch(mode=0o600)
+    db = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    db.execute("pragma journal_mode = wal")
+    db.execute("pragma synchronous = normal")  # survives kill -9; a power cut may cost the last words, never the file
+    db.execute("pragma foreign_keys = on")
+    version: int = db.execute("pragma user_version").fetchone()[0]
+    if version > SCHEMA:
+        raise sqlite3.DatabaseError(f"it was written by a newer Samantha (schema {version}, this one knows {SCHEMA})")
+    if version == 0:
+        with db:
+            db.executescript(f"begin; {_TABLES} pragma user_version = {SCHEMA}; commit;")
+    return db
+
+
+def _head(db: sqlite3.Connection, person: str, thread: str) -> str:
+    row: Any = db.execute("select head from threads where person = ? and id = ?", (person, thread)).fetchone()
+    return row[0] if row else ""
+
+
+def _branch(db: sqlite3.Connection, head: str) -> tuple[Message, ...]:
+    """The messages up to and including turn `head`, oldest first; turns that got no word of a reply are left out."""
+    rows = db.execute(
+        "with recursive branch (id, parent, text, depth) as ("
+        " select id, parent, text, 0 from turns where id = ?"
+        " union all select turns.id, turns.parent, turns.text, depth + 1 from turns join branch on turns.id = branch.parent)"
+        f" select id, parent, text, {_REPLY.replace('turns.id', 'branch.id')} from branch order by depth desc",
+        (head,),
+    )
+    messages: list[Message] = []
+    for id, parent, said, reply in rows:
+        if reply:
+            messages += [Message("user", said, id, parent), Message("assistant", reply, parent=id)]
+    return tuple(messages)

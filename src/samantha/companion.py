@@ -1,0 +1,264 @@
+"""The one path: whatever a person says, in whichever surface, goes through `Companion.respond()`.
+
+A stage is a verb that takes a turn and returns a fuller one; the outside is reached through ports only.
+Not here: which adapters (`samantha.wiring`), or how a surface shows the events.
+"""
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
+
+from samantha.core.errors import MessageError, SamanthaError
+from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
+from samantha.core.ports import Clock, Delta, Encoder, Generator, Journal, Memories, Policy
+from samantha.core.types import Conversation, Message, Prompt, Reply, Sampling, Turn, Understanding, Usage
+from samantha.mind import duties, prompt
+from samantha.mind.language_of_text import language_of
+from samantha.mind.persona import Persona, as_messages, choose_examples, system_text
+from samantha.mind.pieces import Pieces
+
+_UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # control characters but tab, newline and return
+_SURROGATE = re.compile(r"[\ud800-\udfff]")  # what is left of bytes that were not UTF-8
+
+
+@dataclass(kw_only=True)
+class Companion:
+    """Samantha, as the sum of her ports. `replace(companion, persona=...)` is the same one with another part."""
+
+    generator: Generator
+    journal: Journal
+    persona: Persona
+    encoder: Encoder
+    memories: Memories
+    policy: Policy
+    clock: Clock
+    sampling: Sampling = Sampling()
+    examples: int = 3
+    reads_ahead: bool = True  # after a turn, let the idle engine read what the next prompt will begin with
+
+    _threads: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
+    _idle: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
+    _speaking: int = field(default=0, init=False, repr=False)
+
+    async def respond(
+        self, message: Message, *, conversation: Conversation, sampling: Sampling | None = None
+    ) -> AsyncIterator[Event]:
+        """Answer `message`, as a stream of events (`samantha.core.events` draws their order).
+
+        Close the iterator to interrupt: what was said until then is kept. `sampling` overrides the companion's.
+        Raises only on a defect; what a person can do something about ends the stream as `Failed`.
+        """
+        started = self.clock.monotonic()
+        async with self._in_order(conversation):
+            try:
+                turn = await self.hear(message, conversation)
+            except SamanthaError as error:
+                yield Failed(error, Turn(conversation, message, reply=Reply(finish="failed")))
+                return
+            if turn.reply.text:  # the same message came twice: it is one turn
+                for event in (Heard(turn), Said(turn.reply.text), Finished(turn)):
+                    yield event
+                return
+            failure: SamanthaError | None = None
+            try:
+                yield Heard(turn)
+                turn = await self.feel(turn)
+                yield Felt(turn.understanding)
+                for notice in self.due(turn):
+                    yield notice
+                turn = self.decide(turn)
+                yield Decided(turn.decision)
+                if turn.decision.replaces_model:
+                    spoken = self.care(turn)
+                else:
+                    turn = await self.recall(turn)
+                    yield Recalled(turn.memories)
+                    turn, notices = await self.compose(turn)
+                    for notice in notices:
+                        yield notice
+                    spoken = self.speak(turn, sampling or self.sampling, started=started)
+                async with aclosing(spoken):
+                    async for piece, turn in spoken:
+                        if piece:
+                            yield Said(piece)
+            except SamanthaError as error:
+                failure = error
+                turn = turn.ending("failed", turn.reply.usage)
+            finally:
+                turn = await asyncio.shield(self.commit(turn, started=started))
+            if failure is not None:
+                yield Failed(failure, turn)
+                return
+            self._read_ahead(turn)
+            yield Finished(turn)
+
+    async def hear(self, message: Message, conversation: Conversation) -> Turn:
+        """Journal the message before anything can fail, and find what precedes it."""
+        said = _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", message.text)).strip()
+        if not said:
+            raise MessageError("The message is empty. Say something first.")
+        message = replace(message, text=said, id=message.id or uuid.uuid4().hex)
+        conversation = replace(conversation, thread=conversation.thread or message.id)
+        now = self.clock.now()
+        if not conversation.keep:
+            return Turn(conversation, message, history=conversation.history or (), at=now)
+        past = await self.journal.hear(message, conversation, now)
+        history = past.history if conversation.history is None else conversation.history
+        return Turn(conversation, past.message, history=history, reply=past.reply or Reply(), at=now)
+
+    async def feel(self, turn: Turn) -> Turn:
+        """One encoder pass over the message."""
+        return replace(turn, understanding=await self.encoder.understand(turn.message.text))
+
+    def due(self, turn: Turn) -> tuple[Notice, ...]:
+        """What the person must be told beside the reply."""
+        return duties.due(turn, persona=self.persona.name, brain=self.generator.brain)
+
+    def decide(self, turn: Turn) -> Turn:
+        """Whether the model may answer, and how."""
+        return replace(turn, decision=self.policy.decide(turn))
+
+    async def recall(self, turn: Turn) -> Turn:
+        """Which memories matter now."""
+        return replace(turn, memories=await self.memories.recall(turn))
+
+    async def compose(self, turn: Turn) -> tuple[Turn, tuple[Notice, ...]]:
+        """What the engine will read: everything that fits, and a notice when less fits than a turn ago."""
+        parts = self._draft(turn)
+        counts = await self.generator.count(parts.messages)
+        fitted = self._fit(parts, counts)
+        before = self._dropped_a_turn_ago(parts, counts)
+        return replace(turn, prompt=fitted), duties.no_longer_fits(fitted.dropped, before)
+
+    async def speak(self, turn: Turn, sampling: Sampling, *, started: float) -> AsyncIterator[tuple[str, Turn]]:
+        """Let the model write; each piece, checked and journalled, with the turn as it then stands."""
+        assert turn.prompt is not None  # compose() went before
+        pieces, usage = Pieces(), Usage()
+        self._speaking += 1
+        try:
+            async with aclosing(self.generator.stream(turn.prompt.messages, sampling)) as deltas:
+                async for delta in deltas:
+                    usage = self._account(usage, delta, started)
+                    done = pieces.feed(delta.text)
+                    if delta.finish:
+                        done.append(pieces.flush())
+                    for piece in done:
+                        if released := await self._release(piece, turn):
+                            usage = replace(usage, first_said_ms=usage.first_said_ms or self._since(started))
+                            turn = turn.saying(released, usage)
+                            yield released, turn
+                    if delta.finish:
+                        turn = turn.ending(delta.finish, usage)
+                        yield "", turn
+        finally:
+            self._speaking -= 1
+
+    async def care(self, turn: Turn) -> AsyncIterator[tuple[str, Turn]]:
+        """Say the reviewed text of a decision in place of the model's answer."""
+        pieces = Pieces()
+        for piece in (*pieces.feed(str(turn.decision.replacement)), pieces.flush()):
+            if piece:
+                await self._journal_piece(turn, piece)
+                turn = turn.saying(piece, turn.reply.usage)
+                yield piece, turn
+        yield "", turn.ending("stop", turn.reply.usage)
+
+    async def commit(self, turn: Turn, *, started: float) -> Turn:
+        """Keep what was truly said, interrupted or not."""
+        finish = "interrupted" if turn.reply.finish == "open" else turn.reply.finish
+        turn = turn.ending(finish, replace(turn.reply.usage, total_ms=self._since(started)))
+        if turn.conversation.keep:
+            await self.journal.commit(turn)
+        return turn
+
+    async def aclose(self) -> None:
+        """Stop reading ahead. The ports are closed by whoever opened them."""
+        for task in self._idle:
+            task.cancel()
+        await asyncio.gather(*self._idle, return_exceptions=True)
+
+    def _in_order(self, conversation: Conversation) -> asyncio.Lock:
+        """One turn of a thread at a time; a thread that is not kept has no order."""
+        if not (conversation.keep and conversation.thread):
+            return asyncio.Lock()
+        return self._threads.setdefault(f"{conversation.person}\0{conversation.thread}", asyncio.Lock())
+
+    def _draft(self, turn: Turn) -> prompt.Draft:
+        """The persona and its examples follow the first message of the branch, and so stay the same throughout."""
+        first = next((said.text for said in turn.history if said.role == "user"), turn.message.text)
+        language = language_of(first)
+        examples = choose_examples(self.persona, first, language, count=self.examples)
+        return prompt.draft(turn, persona=system_text(self.persona, language), examples=as_messages(examples))
+
+    def _fit(self, parts: prompt.Draft, counts: list[int]) -> Prompt:
+        brain = self.generator.brain
+        return prompt.fit(parts, counts, limit=brain.context - min(self.sampling.max_tokens, brain.context // 2))
+
+    def _dropped_a_turn_ago(self, parts: prompt.Draft, counts: list[int]) -> int:
+        if len(parts.history) < 2:
+            return 0
+        end = 1 + len(parts.examples) + len(parts.history)
+        before = replace(parts, history=parts.history[:-2], newest=parts.history[-2:-1])
+        return self._fit(before, counts[: end - 1]).dropped
+
+    async def _release(self, piece: str, turn: Turn) -> str:
+        """Check a piece and journal what may be said of it."""
+        released = self.policy.check(piece, turn)
+        if released:
+            await self._journal_piece(turn, released)
+        return released
+
+    async def _journal_piece(self, turn: Turn, piece: str) -> None:
+        if turn.conversation.keep:
+            await self.journal.say(turn.id, piece)
+
+    def _account(self, usage: Usage, delta: Delta, started: float) -> Usage:
+        if usage.first_token_ms is None and delta.text:
+            usage = replace(usage, first_token_ms=self._since(started))
+        if delta.finish is None:
+            return usage
+        return replace(
+            usage,
+            prompt_tokens=delta.prompt_tokens,
+            cached_tokens=delta.cached_tokens,
+            completion_tokens=delta.completion_tokens,
+        )
+
+    def _since(self, started: float) -> float:
+        return round((self.clock.monotonic() - started) * 1000, 3)
+
+    def _read_ahead(self, turn: Turn) -> None:
+        """In idle time, read the finished exchange as the next prompt will begin: without the note of the moment."""
+        if not self.reads_ahead or self._speaking or not turn.reply.text or turn.decision.replaces_model:
+            return
+        task = asyncio.get_running_loop().create_task(self._read(turn))
+        self._idle.add(task)
+        task.add_done_callback(self._idle.discard)
+
+    async def _read(self, turn: Turn) -> None:
+        said = Message("assistant", turn.reply.text)
+        parts = self._draft(replace(turn, history=(*turn.history, turn.message, said)))
+        parts = replace(parts, newest=())
+        try:
+            fitted = self._fit(parts, await self.generator.count(parts.messages))
+            await self.generator.read(fitted.messages)
+        except SamanthaError:
+            return  # reading ahead only saves time; the next turn meets the same trouble and names it
+
+
+class Unfeeling:
+    """The encoder's place until there is one: understands nothing and says so."""
+
+    async def understand(self, text: str) -> Understanding:
+        return Understanding()
+
+
+class Forgetful:
+    """The memory's place until there is one: recalls nothing."""
+
+    async def recall(self, turn: Turn) -> tuple[()]:
+        return ()

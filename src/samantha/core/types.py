@@ -1,0 +1,171 @@
+"""The values that travel along the path: frozen, plain, standard library only.
+
+A change makes a new value (`dataclasses.replace`). Not here: how any of them comes about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal
+
+from samantha.core.text import Text
+
+Role = Literal["system", "user", "assistant"]
+Finish = Literal["open", "stop", "length", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing that was said.
+
+    `id` makes it the same message when it is sent twice. `parent` is the id of the message it follows: None
+    continues the thread where it stands, "" starts the thread anew (a branch beside the old beginning).
+    """
+
+    role: Role
+    text: str
+    id: str = ""
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Who is talking, in which thread, and whether anything is kept.
+
+    `history` is given where the client holds the conversation itself (the OpenAI protocol); else the journal
+    knows it. With `keep=False` nothing is written anywhere.
+    """
+
+    person: str = "me"
+    thread: str = ""
+    keep: bool = True
+    history: tuple[Message, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Emotion:
+    """What a message sounds like: probability per label, and its place on the circumplex (Russell 1980)."""
+
+    probabilities: Mapping[str, float]  # label -> 0..1, independent of each other
+    valence: float  # -1 unpleasant .. 1 pleasant
+    arousal: float  # -1 calm .. 1 stirred
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """Whether a person may be in danger, and of what kind."""
+
+    level: Literal["none", "concern", "crisis"]
+    kinds: Mapping[str, float] = field(default_factory=dict)  # kind -> 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Understanding:
+    """What one encoder pass says about a message. A field is None where the encoder has no such head."""
+
+    emotion: Emotion | None = None
+    risk: Risk | None = None
+    sentiment: float | None = None  # -1..1
+    act: str | None = None  # kind of utterance: question, statement, ...
+    vector: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Something remembered, with where it comes from."""
+
+    text: str
+    source: str  # id of the message that it was learned from
+    score: float  # 0..1, how much it matters now
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What may be said to this message.
+
+    `replacement` is reviewed text that is said in place of the model's answer; `reason` is shown to the person.
+    """
+
+    kind: Literal["pass", "soften", "refuse", "concern", "crisis", "stop"] = "pass"
+    replacement: Text | None = None
+    reason: Text | None = None
+
+    @property
+    def replaces_model(self) -> bool:
+        return self.replacement is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is drawn from the logits. The names are those of the field."""
+
+    temperature: float = 0.7  # 0 is greedy
+    top_p: float = 0.95
+    top_k: int = 40
+    min_p: float = 0.05
+    repeat_penalty: float = 1.1  # over the last 64 tokens; 1 is off
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
+    max_tokens: int = 400
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    json_schema: str | None = None  # JSON text; the reply then fits the schema
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the engine reads for one reply: the messages that fit, and the account of what did not."""
+
+    messages: tuple[Message, ...]
+    tokens: int  # of the whole prompt, as counted before reading
+    limit: int  # tokens that a prompt may have: the brain's context less the room for a reply
+    dropped: int = 0  # the oldest messages of the conversation that no longer fit
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a reply cost. Times are milliseconds since `respond()` was called; None where it never happened."""
+
+    prompt_tokens: int = 0  # of the whole prompt
+    cached_tokens: int = 0  # of these, already in the KV cache
+    completion_tokens: int = 0
+    first_token_ms: float | None = None  # the model's first token exists
+    first_said_ms: float | None = None  # the first checked piece was released
+    total_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was truly said so far, and how it ended."""
+
+    text: str = ""
+    finish: Finish = "open"
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message and everything that the path makes of it. Each stage returns a fuller copy."""
+
+    conversation: Conversation
+    message: Message  # with its id and parent settled
+    history: tuple[Message, ...] = ()  # what precedes it on its branch, oldest first
+    understanding: Understanding = Understanding()
+    decision: Decision = Decision()
+    memories: tuple[Memory, ...] = ()
+    prompt: Prompt | None = None
+    reply: Reply = Reply()
+    at: datetime | None = None
+
+    @property
+    def id(self) -> str:
+        """A turn is named by its message."""
+        return self.message.id
+
+    def saying(self, piece: str, usage: Usage) -> "Turn":
+        """The same turn with one more piece said, and what the reply cost until then."""
+        return replace(self, reply=Reply(self.reply.text + piece, "open", usage))
+
+    def ending(self, finish: Finish, usage: Usage) -> "Turn":
+        """The same turn, over."""
+        return replace(self, reply=replace(self.reply, finish=finish, usage=usage))

@@ -1,0 +1,1 @@
+"""Decisions: pure functions of values from `samantha.core`. No I/O, no native library."""

@@ -1,0 +1,311 @@
+"""The command `samantha`: its options, its border, and the commands that talk.
+
+Results go to stdout, everything else to stderr; exit codes are 0 done, 1 failed, 2 wrong use. Commands that
+look after files and settings are in `samantha.surfaces.manage`; the conversation is in `terminal`.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from samantha import __version__
+from samantha.core.errors import SamanthaError, UsageError, VoiceError
+from samantha.core.text import Text, text
+from samantha.language import Language, language_of_machine, translate
+
+if TYPE_CHECKING:
+    from samantha.core.events import Event
+    from samantha.core.types import Turn
+    from samantha.settings import Loaded, Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
+
+
+def setting(option: str, key: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
+    """An option that is a setting's short name: its value is kept for `loaded`, the command does not see it."""
+
+    def keep(context: click.Context, _: click.Parameter, value: object) -> None:
+        if value is not None:
+            _given(context)[key] = value
+
+    return click.option(*option.split("/"), callback=keep, expose_value=False, default=None, help=help, **attributes)
+
+
+def _keep_assignments(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> None:
+    from samantha.settings import assignments
+
+    _given(context).update(assignments(pairs))
+
+
+def _keep_config(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    context.ensure_object(dict)["config"] = file
+
+
+def _given(context: click.Context) -> dict[str, object]:
+    found: dict[str, object] = context.ensure_object(dict).setdefault("given", {})
+    return found
+
+
+def common_options(command: Command) -> Command:
+    """What every command understands."""
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of a defect."),
+        click.option("--config", type=click.Path(path_type=Path), callback=_keep_config, expose_value=False, help="Read this settings file."),
+        click.option("--set", "assign", metavar="KEY=VALUE", multiple=True, callback=_keep_assignments, expose_value=False, help="Change any setting; `samantha config` lists them."),
+        setting("--offline", "model.offline", "Fetch nothing.", is_flag=True),
+        setting("--language", "language", "The language of messages: en or zh.", metavar="LANGUAGE"),
+    ):
+        command = option(command)
+    return command
+
+
+def talking_options(command: Command) -> Command:
+    """What every command that talks understands."""
+    for option in (
+        setting("--private", "data.keep", "Keep nothing of this conversation.", is_flag=True, flag_value=False),
+        setting("--persona", "persona.name", "Who she is: a name or a persona file.", metavar="NAME"),
+        setting("-m/--model", "model.name", "The brain: a name, a GGUF file, or ENDPOINT/NAME.", metavar="NAME"),
+    ):
+        command = option(command)
+    return common_options(command)
+
+
+def loaded(context: click.Context) -> "Loaded":
+    """The settings of this call, with their origins."""
+    from samantha.settings import load
+
+    return load(overrides=_given(context), config=context.ensure_object(dict).get("config"))
+
+
+def settings_of(context: click.Context) -> "Settings":
+    return loaded(context).settings
+
+
+def language_of(settings: "Settings") -> Language:
+    return language_of_machine() if settings.language == "auto" else settings.language
+
+
+def tell(said: Text, language: Language) -> None:
+    """A line for the person, beside the result."""
+    click.secho(translate(said, language), err=True, dim=True)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="samantha")
+@talking_options
+@click.pass_context
+def samantha(context: click.Context) -> None:
+    """Samantha, a companion that runs on your own machine.
+
+    Without a command she opens a conversation.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(chat)
+
+
+@samantha.command()
+@click.option("--speak", "speak", is_flag=True, help="Speak each reply aloud.")
+@click.option("--continue", "resume", is_flag=True, help="Go on with the newest conversation.")
+@talking_options
+@click.pass_context
+def chat(context: click.Context, speak: bool = False, resume: bool = False) -> None:
+    """Talk with her."""
+    from samantha.surfaces import terminal
+
+    if speak:
+        _given(context)["voice.speak"] = True
+    settings = settings_of(context)
+    context.exit(asyncio.run(terminal.run(settings, language=language_of(settings), resume=resume)))
+
+
+@samantha.command()
+@click.argument("words", nargs=-1, metavar="TEXT")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@talking_options
+@click.pass_context
+def ask(context: click.Context, words: tuple[str, ...], as_json: bool) -> None:
+    """Ask one thing and get the reply. Without TEXT it is read from standard input."""
+    settings = settings_of(context)
+    asyncio.run(_ask(_text_of(words), settings, as_json=as_json))
+
+
+async def _ask(said: str, settings: "Settings", *, as_json: bool) -> None:
+    from samantha.core.events import Failed, Finished, Notice, Said
+    from samantha.core.types import Conversation, Message
+    from samantha.surfaces.progress import progress_on_stderr
+    from samantha.wiring import open_samantha
+
+    language = language_of(settings)
+    notices: list[str] = []
+    with progress_on_stderr(language) as progress:
+        opening = open_samantha(settings, progress=progress)
+        opened = await opening.__aenter__()
+    try:
+        opened.companion.reads_ahead = False  # there is no next turn
+        events = opened.companion.respond(Message("user", said), conversation=Conversation(keep=settings.data.keep))
+        async with aclosing(events):
+            async for event in events:
+                match event:
+                    case Notice(_, notice):
+                        notices.append(translate(notice, language))
+                        tell(notice, language)
+                    case Said(piece) if not as_json:
+                        click.echo(piece, nl=False)
+                    case Failed(error, turn):
+                        if turn.reply.text and not as_json:
+                            click.echo()
+                        raise error
+                    case Finished(turn) if as_json:
+                        click.echo(json.dumps(_answer_json(turn, opened.companion.generator.brain.name, notices), ensure_ascii=False))
+                    case Finished():
+                        click.echo()
+                    case _:
+                        pass
+    finally:
+        await opening.__aexit__(None, None, None)
+
+
+def _answer_json(turn: "Turn", model: str, notices: list[str]) -> dict[str, Any]:
+    """The contract of `ask --json`. A field is null where nothing looked: there is no encoder yet."""
+    felt = turn.understanding
+    return {
+        "reply": turn.reply.text,
+        "emotion": None if felt.emotion is None else asdict(felt.emotion),
+        "risk": None if felt.risk is None else asdict(felt.risk),
+        "memories": [asdict(memory) for memory in turn.memories],
+        "timings": asdict(turn.reply.usage),
+        "finish": turn.reply.finish,
+        "model": model,
+        "id": turn.id,
+        "thread": turn.conversation.thread,
+        "notices": notices,
+    }
+
+
+def _text_of(words: tuple[str, ...]) -> str:
+    """The words of the command line, or standard input where there are none."""
+    if words and words != ("-",):
+        return " ".join(words)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UsageError('Nothing to say. Give the text: samantha ask "How are you?"')
+    return sys.stdin.buffer.read().decode("utf-8", errors="replace")
+
+
+@samantha.command()
+@click.argument("words", nargs=-1, metavar="TEXT")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write a WAV file instead of playing.")
+@common_options
+@click.pass_context
+def say(context: click.Context, words: tuple[str, ...], output: Path | None) -> None:
+    """Say TEXT in her voice, aloud or into a file."""
+    asyncio.run(_say(_text_of(words), settings_of(context), output))
+
+
+async def _say(said: str, settings: "Settings", output: Path | None) -> None:
+    from samantha.wiring import open_player, open_voice
+
+    sounds = open_voice(settings).speak(said)
+    if output is None:
+        await open_player(settings).play(sounds)
+        return
+    from samantha.adapters.wav import write_wav
+
+    await write_wav(output, sounds)
+    tell(text("Her voice is in '{path}'.", path=output), language_of(settings))
+
+
+@samantha.command()
+@setting("--port", "server.port", "The port to listen on.", metavar="PORT")
+@setting("--host", "server.host", "The address to listen on.", metavar="ADDRESS")
+@talking_options
+@click.pass_context
+def serve(context: click.Context) -> None:
+    """Answer over HTTP: her own API and OpenAI's."""
+    from samantha.surfaces.api import serve as serve_api
+
+    settings = settings_of(context)
+    asyncio.run(serve_api(settings, language=language_of(settings)))
+
+
+def main() -> None:
+    """The border: every error becomes one sentence and an exit code."""
+    from samantha.surfaces import manage
+
+    manage.attach(samantha)
+    language = _language_asked_for(sys.argv[1:])
+    _translate_help(samantha, language)
+    try:
+        samantha.main(standalone_mode=False, prog_name="samantha")
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _silence_stdout()
+        sys.exit(0)
+    except SamanthaError as error:
+        _complain(error.text, language)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        _complain(
+            text(
+                "Something went wrong inside Samantha: {kind}: {reason}. Nothing that was said is lost. `--debug` shows where; please report it.",
+                kind=type(error).__name__,
+                reason=error,
+            ),
+            language,
+        )
+        sys.exit(1)
+
+
+def _complain(said: Text, language: Language) -> None:
+    click.secho(translate(said, language), err=True, fg="red")
+
+
+def _language_asked_for(arguments: list[str]) -> Language:
+    """The language for help and for errors that come before the settings are read."""
+    for index, argument in enumerate(arguments):
+        value = argument.partition("=")[2] if argument.startswith("--language=") else ""
+        if argument == "--language" and index + 1 < len(arguments):
+            value = arguments[index + 1]
+        if value in ("en", "zh"):
+            return "zh" if value == "zh" else "en"
+    with suppress(SamanthaError):
+        from samantha.settings import load
+
+        return language_of(load().settings)
+    return language_of_machine()
+
+
+def _translate_help(command: click.Command, language: Language) -> None:
+    """Put every sentence of the help into `language`."""
+    if language == "en":
+        return
+    command.help = "\n\n".join(translate(" ".join(part.split()), language) for part in (command.help or "").split("\n\n"))
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.help:
+            parameter.help = translate(parameter.help, language)
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            _translate_help(child, language)
+
+
+def _silence_stdout() -> None:
+    """Nobody reads any more: keep the interpreter from complaining when it flushes at exit."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,147 @@
+"""What every journal promises; the SQLite one in a file and in memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samantha.adapters.sqlite import SqliteJournal
+from samantha.core.errors import MessageError, StorageError
+from samantha.core.types import Conversation, Message, Reply, Turn, Usage
+
+pytestmark = pytest.mark.anyio
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+TALK = Conversation(person="ada", thread="t")
+
+
+@pytest.fixture(params=["file", "memory"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+    opened = SqliteJournal(tmp_path / "journal.sqlite" if request.param == "file" else ":memory:")
+    yield opened
+    await opened.aclose()
+
+
+async def one_turn(journal: SqliteJournal, id: str, said: str, *pieces: str, parent: str | None = None, finish: str = "stop") -> None:
+    past = await journal.hear(Message("user", said, id, parent), TALK, AT)
+    for piece in pieces:
+        await journal.say(id, piece)
+    await journal.commit(Turn(TALK, past.message, reply=Reply("".join(pieces), finish, Usage()), at=AT))  # type: ignore[arg-type]
+
+
+async def texts(journal: SqliteJournal, thread: str = "t") -> list[str]:
+    return [message.text for message in await journal.history("ada", thread)]
+
+
+async def test_a_branch_holds_messages_and_whole_replies_in_order(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hel", "lo.")
+    await one_turn(journal, "2", "And?", "Fine.")
+    assert await texts(journal) == ["Hi", "Hello.", "And?", "Fine."]
+
+
+async def test_the_message_learns_its_parent_and_what_precedes_it(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    past = await journal.hear(Message("user", "And?", "2"), TALK, AT)
+    assert past.message.parent == "1"
+    assert [m.text for m in past.history] == ["Hi", "Hello."]
+
+
+async def test_rewinding_gives_the_newest_message_back_and_keeps_it_as_a_branch(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    await one_turn(journal, "2", "And?", "Fine.")
+    undone = await journal.rewind("ada", "t")
+    assert undone == Message("user", "And?", "2", "1")
+    await one_turn(journal, "3", "Or?", "Better.")
+    assert await texts(journal) == ["Hi", "Hello.", "Or?", "Better."]
+    await one_turn(journal, "4", "Back", "Here.", parent="2")
+    assert await texts(journal) == ["Hi", "Hello.", "And?", "Fine.", "Back", "Here."]
+
+
+async def test_rewinding_stops_at_the_beginning(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    assert await journal.rewind("ada", "t") is not None
+    assert await journal.rewind("ada", "t") is None
+    assert await texts(journal) == []
+
+
+async def test_an_empty_parent_begins_the_thread_anew(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    await one_turn(journal, "2", "Hey", "Hey you.", parent="")
+    assert await texts(journal) == ["Hey", "Hey you."]
+
+
+async def test_a_turn_without_a_word_of_reply_is_kept_but_not_part_of_the_conversation(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", finish="failed")
+    await one_turn(journal, "2", "Hello?", "Yes.")
+    assert await texts(journal) == ["Hello?", "Yes."]
+
+
+async def test_a_message_sent_twice_has_its_reply_already(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    past = await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    assert past.reply is not None
+    assert (past.reply.text, past.reply.finish) == ("Hello.", "stop")
+
+
+async def test_a_message_that_was_never_answered_can_be_sent_again(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", finish="failed")
+    assert (await journal.hear(Message("user", "Hi", "1"), TALK, AT)).reply is None
+
+
+async def test_a_message_that_is_being_answered_is_refused(journal: SqliteJournal) -> None:
+    await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    with pytest.raises(MessageError, match="already being answered"):
+        await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+
+
+@pytest.mark.parametrize("other", [replace(TALK, person="bob"), replace(TALK, thread="u")])
+async def test_an_id_belongs_to_one_message_of_one_person(journal: SqliteJournal, other: Conversation) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    with pytest.raises(MessageError, match="already used"):
+        await journal.hear(Message("user", "Hi", "1"), other, AT)
+
+
+async def test_a_parent_from_another_conversation_is_refused(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    with pytest.raises(MessageError, match="not a message of this conversation"):
+        await journal.hear(Message("user", "And?", "2", "1"), replace(TALK, person="bob"), AT)
+
+
+async def test_threads_are_listed_for_their_person_newest_first(journal: SqliteJournal) -> None:
+    await one_turn(journal, "1", "Hi\n  there", "Hello.")
+    later = replace(TALK, thread="u")
+    await journal.hear(Message("user", "Later", "2"), later, AT.replace(year=2027))
+    assert [(thread.id, thread.title, thread.turns) for thread in await journal.list("ada")] == [("u", "Later", 1), ("t", "Hi there", 1)]
+    assert await journal.list("bob") == ()
+
+
+async def test_a_journal_opened_again_shows_what_was_said_before_the_crash(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    crashed = SqliteJournal(path)
+    await crashed.hear(Message("user", "Hi", "1"), TALK, AT)
+    await crashed.say("1", "I was just saying")
+    reopened = SqliteJournal(path)  # no commit, no close: as after kill -9
+    assert await texts(reopened) == ["Hi", "I was just saying"]
+    past = await reopened.hear(Message("user", "Hi", "1"), TALK, AT)
+    assert past.reply is not None
+    assert past.reply.finish == "interrupted"
+    await reopened.aclose()
+    await crashed.aclose()
+
+
+async def test_the_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    await journal.list("ada")
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    await journal.aclose()
+
+
+async def test_a_file_that_is_no_journal_is_named_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    path.write_bytes(b"not a database, and long enough to be read as one" * 40)
+    journal = SqliteJournal(path)
+    with pytest.raises(StorageError, match=r"journal\.sqlite.*not a database.*data\.folder"):
+        await journal.list("ada")
+    await journal.aclose()

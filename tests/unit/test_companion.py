@@ -1,0 +1,256 @@
+"""The path, with a fake at every port."""
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.core.errors import EndpointError, MessageError
+from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
+from samantha.core.ports import Brain
+from samantha.core.text import text
+from samantha.core.types import Conversation, Decision, Message, Sampling, Understanding
+from samantha.mind.persona import Example, Persona
+from samantha.testing import ListJournal, ScriptedGenerator, ScriptedPolicy, SteppingClock
+
+pytestmark = pytest.mark.anyio
+
+PERSONA = Persona(
+    name="Samantha",
+    summary="You are Samantha.",
+    examples=(Example("en", "What is your name?", "My name is Samantha."), Example("en", "Hi", "Hello, you.")),
+)
+TALK = Conversation(thread="t")
+
+
+def companion(*replies: object, policy: ScriptedPolicy | None = None, brain: Brain | None = None) -> Companion:
+    generator = ScriptedGenerator(replies or ("Hello there. How are you?",))  # type: ignore[arg-type]
+    generator.brain = brain or generator.brain
+    return Companion(
+        generator=generator,
+        journal=ListJournal(),
+        persona=PERSONA,
+        encoder=Unfeeling(),
+        memories=Forgetful(),
+        policy=policy or ScriptedPolicy(),
+        clock=SteppingClock(),
+        sampling=Sampling(max_tokens=100),
+    )
+
+
+async def say(her: Companion, said: str, *, conversation: Conversation = TALK, id: str = "") -> list[Event]:
+    return [event async for event in her.respond(Message("user", said, id), conversation=conversation)]
+
+
+def reply(events: list[Event]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Said))
+
+
+async def test_the_events_come_in_the_order_of_the_path() -> None:
+    kinds = [type(event) for event in await say(companion(), "Hi")]
+    assert kinds == [Heard, Felt, Notice, Decided, Recalled, Said, Said, Finished]
+
+
+async def test_the_pieces_concatenate_to_the_finished_reply() -> None:
+    events = await say(companion("One. Two, and three!\nFour"), "Hi")
+    assert isinstance(events[-1], Finished)
+    assert reply(events) == events[-1].turn.reply.text == "One. Two, and three!\nFour"
+    assert events[-1].turn.reply.finish == "stop"
+
+
+async def test_every_piece_is_in_the_journal_before_it_is_shown() -> None:
+    her = companion()
+    async for event in her.respond(Message("user", "Hi"), conversation=TALK):
+        if isinstance(event, Heard):
+            assert her.journal.log == [("hear", "Hi")]
+        if isinstance(event, Said):
+            assert her.journal.log[-1] == ("say", event.text)
+    assert her.journal.log[-1] == ("commit", "stop")
+
+
+@pytest.mark.parametrize("events_until_close", range(1, 8))
+async def test_closing_the_stream_after_any_event_keeps_exactly_what_was_said(events_until_close: int) -> None:
+    her, seen = companion(), []
+    async with aclosing(her.respond(Message("user", "Hi"), conversation=TALK)) as events:
+        async for event in events:
+            seen.append(event)
+            if len(seen) == events_until_close:
+                break
+    assert [text for call, text in her.journal.log if call == "say"] == [e.text for e in seen if isinstance(e, Said)]
+    assert her.journal.log[-1] == ("commit", "interrupted")
+
+
+async def test_cancelling_while_the_engine_writes_commits_the_turn() -> None:
+    her = companion()
+    her.generator = ScriptedGenerator(["One. Two three four"], delay=0.001)
+    heard_first = asyncio.Event()
+
+    async def talk() -> None:
+        async for event in her.respond(Message("user", "Hi"), conversation=TALK):
+            if isinstance(event, Said):
+                heard_first.set()
+
+    task = asyncio.create_task(talk())
+    await heard_first.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert her.journal.log[-2:] == [("say", "One."), ("commit", "interrupted")]
+
+
+async def test_an_endpoint_that_dies_mid_reply_ends_the_turn_as_failed_and_keeps_the_words() -> None:
+    events = await say(companion(("Well. I th", EndpointError("It stopped."))), "Hi")
+    assert isinstance(events[-1], Failed)
+    assert (events[-1].turn.reply.text, events[-1].turn.reply.finish) == ("Well.", "failed")
+
+
+async def test_a_defect_commits_the_turn_and_is_raised() -> None:
+    her = companion()
+
+    class Broken(ScriptedGenerator):
+        async def count(self, messages: object) -> list[int]:
+            raise ZeroDivisionError
+
+    her.generator = Broken()
+    with pytest.raises(ZeroDivisionError):
+        await say(her, "Hi")
+    assert her.journal.log[-1] == ("commit", "interrupted")
+
+
+@pytest.mark.parametrize("said", ["", "  \n ", "\x00\x00"])
+async def test_an_empty_message_fails_with_one_sentence_and_is_not_journalled(said: str) -> None:
+    her = companion()
+    (event,) = await say(her, said)
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, MessageError)
+    assert her.journal.log == []
+
+
+async def test_control_characters_and_broken_unicode_are_cleaned_at_the_border() -> None:
+    events = await say(companion(), "a\x00b\ud83d\x1b[31m\tc\n")
+    assert isinstance(events[0], Heard)
+    assert events[0].turn.message.text == "ab\ufffd[31m\tc"
+
+
+async def test_the_same_message_id_twice_is_one_turn() -> None:
+    her = companion("First.", "Second.")
+    assert reply(await say(her, "Hi", id="m1")) == reply(await say(her, "Hi", id="m1")) == "First."
+    assert len(her.generator.heard) == 1
+
+
+async def test_the_second_turn_reads_the_first_and_then_only_appends() -> None:
+    her = companion("First.", "Second.")
+    await say(her, "One")
+    await say(her, "Two")
+    first, second = her.generator.heard
+    assert second == (*first, Message("assistant", "First.", parent=first[-1].id), second[-1])
+
+
+async def test_after_a_turn_the_idle_engine_reads_what_the_next_prompt_begins_with() -> None:
+    her = companion("First.", "Second.")
+    await say(her, "One")
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await say(her, "Two")
+    ahead, prompt = her.generator.read_ahead[0], her.generator.heard[1]
+    assert [(m.role, m.text) for m in ahead] == [(m.role, m.text) for m in prompt[:-1]]
+
+
+async def test_a_decision_with_a_replacement_is_said_instead_of_the_model() -> None:
+    care = Decision("crisis", text("I am here. Please call {number}.", number=988))
+    her = companion(policy=ScriptedPolicy(care))
+    events = await say(her, "Hi")
+    assert reply(events) == "I am here. Please call 988."
+    assert her.generator.heard == []
+    assert her.journal.log[-1] == ("commit", "stop")
+
+
+async def test_what_the_policy_takes_out_of_a_piece_is_neither_journalled_nor_shown() -> None:
+    her = companion("Call me human.", policy=ScriptedPolicy(replace=("human", "Samantha")))
+    assert reply(await say(her, "Hi")) == "Call me Samantha."
+    assert ("say", "Call me Samantha.") in her.journal.log
+
+
+async def test_she_says_that_she_is_an_ai_at_the_first_turn_only() -> None:
+    her = companion()
+    first, second = await say(her, "Hi"), await say(her, "Hi again")
+    assert [event.kind for event in first if isinstance(event, Notice)] == ["disclosure"]
+    assert not [event for event in second if isinstance(event, Notice)]
+
+
+async def test_a_remote_brain_is_named_where_a_local_one_is_promised() -> None:
+    her = companion(brain=Brain("cloud-70b", context=1024, local=False))
+    (notice,) = [event for event in await say(her, "Hi") if isinstance(event, Notice)]
+    assert "cloud-70b" in str(notice.text)
+    assert "this machine" not in str(notice.text)
+
+
+async def test_a_brain_without_chinese_says_so_once() -> None:
+    her = companion()
+    kinds = [[e.kind for e in await say(her, words) if isinstance(e, Notice)] for words in ("你好，你是谁？", "今天很累")]
+    assert kinds == [["disclosure", "language"], []]
+
+
+async def test_a_long_conversation_loses_its_oldest_turns_and_says_so() -> None:
+    her = companion("word " * 20 + "end.", brain=Brain("small", context=256))
+    notices = [e for turn in range(12) for e in await say(her, f"Message {turn}") if isinstance(e, Notice)]
+    assert [notice.kind for notice in notices[:2]] == ["disclosure", "context"]
+    persona, *_, newest = her.generator.heard[-1]
+    assert (persona.role, newest.text) == ("system", "Message 11")
+
+
+async def test_a_message_longer_than_the_brain_fails_with_the_sizes_and_is_kept() -> None:
+    her = companion(brain=Brain("small", context=256))
+    events = await say(her, "word " * 500)
+    assert isinstance(events[-1], Failed)
+    assert "500" in str(events[-1].error) or "504" in str(events[-1].error)
+    assert her.journal.log[-1] == ("commit", "failed")
+
+
+async def test_nothing_is_written_for_a_conversation_that_is_not_kept() -> None:
+    her = companion()
+    given = (Message("user", "Hi"), Message("assistant", "Hello."))
+    await say(her, "And now?", conversation=Conversation(keep=False, history=given))
+    assert her.journal.log == []
+    assert her.generator.heard[0][-3:-1] == given
+
+
+async def test_the_timings_grow_along_the_path() -> None:
+    (*_, finished) = await say(companion(), "Hi")
+    assert isinstance(finished, Finished)
+    usage = finished.turn.reply.usage
+    assert 0 < usage.first_token_ms <= usage.first_said_ms < usage.total_ms  # type: ignore[operator]
+    assert usage.completion_tokens == 5
+
+
+async def test_another_part_makes_another_companion_with_the_same_journal() -> None:
+    her = companion()
+    other = replace(her, persona=replace(PERSONA, name="Iris", summary="You are Iris."))
+    await say(other, "Hi")
+    assert her.journal.log[0] == ("hear", "Hi")
+    assert "Iris" in other.generator.heard[0][0].text
+
+
+async def test_two_messages_to_one_thread_are_answered_one_after_the_other() -> None:
+    her = companion()
+    her.generator = ScriptedGenerator(["First one.", "Second one."], delay=0.001)
+    await asyncio.gather(say(her, "One"), say(her, "Two"))
+    calls = [call for call, _ in her.journal.log]
+    assert calls == ["hear", "say", "commit"] * 2
+
+
+async def test_the_encoder_is_asked_once_a_message() -> None:
+    asked: list[str] = []
+
+    class Counting:
+        async def understand(self, said: str) -> Understanding:
+            asked.append(said)
+            return Understanding(sentiment=0.5)
+
+    events = await say(replace(companion(), encoder=Counting()), "Good!")
+    assert asked == ["Good!"]
+    assert [event.understanding.sentiment for event in events if isinstance(event, Felt)] == [0.5]
+
+
