@@ -10,6 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help install chat web test check lint types docs format bench bench-report clean
 .DEFAULT_GOAL := help
+.NOTPARALLEL:  # two pips in one environment would trip over each other
 
 help:
 	@echo "make chat             talk with Samantha (installs her and fetches her weights the first time)"

@@ -175,6 +175,10 @@ class Companion:
             await self.journal.commit(turn)
         return turn
 
+    async def idle(self) -> None:
+        """Wait until nothing is read ahead any more."""
+        await asyncio.gather(*self._idle)
+
     async def aclose(self) -> None:
         """Stop reading ahead. The ports are closed by whoever opened them."""
         for task in self._idle:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-Quantization = Literal["Q8_0", "Q4_0"]
+Quantization = Literal["q8_0", "q4_0"]
 Scalar = str | int | float | bool
 
 MAGIC = b"GGUF"
@@ -55,7 +55,7 @@ TENSOR_TYPES: Mapping[int, tuple[str, int, int]] = {
     30: ("BF16", 1, 2),
 }
 TYPE_NUMBERS = {name: number for number, (name, _, _) in TENSOR_TYPES.items()}
-FILE_TYPES: Mapping[Quantization, int] = {"Q4_0": 2, "Q8_0": 7}  # values of general.file_type
+FILE_TYPES: Mapping[Quantization, int] = {"q4_0": 2, "q8_0": 7}  # values of general.file_type
 QUANTIZATION_VERSION = 2  # of the block layouts above
 FULL_PRECISION = 0  # general.file_type of a file that is float32 throughout
 
@@ -94,6 +94,12 @@ class Header:
     tokenizer_sha256: str  # of vocabulary and merges as stored; "" where there are none
     metadata: Mapping[str, Scalar]  # arrays apart
     tensors: tuple[Tensor, ...]
+
+    @property
+    def adds_bos(self) -> bool:
+        """Whether a prompt begins with the token that begins texts; SentencePiece models do where none says."""
+        default = self.metadata.get("tokenizer.ggml.model") == "llama"
+        return bool(self.metadata.get("tokenizer.ggml.add_bos_token", default))
 
 
 def read_header(path: Path) -> Header:
@@ -147,7 +153,7 @@ def rewrite(
         "general.quantization_version": QUANTIZATION_VERSION,
         "samantha.source_sha256": sha256_of(source),
         "samantha.adapter_sha256": sha256_of(adapter) if adapter is not None else "",
-        "samantha.quantize": quantize,
+        "samantha.quantize": quantize.upper(),
     }
     with _mapped(source) as scan:
         fields = [scan.raw(field) for field in scan.fields if field.key not in {*added, "general.alignment"}]
@@ -155,6 +161,10 @@ def rewrite(
 
 
 # --- reading ---------------------------------------------------------------------------------------------------
+
+
+class _Version(ValueError):
+    """A GGUF version that is not read here; a byte-swapped one where the file is big-endian."""
 
 
 class _CutShort(ValueError):
@@ -251,10 +261,6 @@ class _Scan:
         return Tensor(name, shape, kind, start + offset, length)
 
 
-class _Version(ValueError):
-    """A GGUF version that is not read here; a byte-swapped one where the file is big-endian."""
-
-
 def _after_strings(data: mmap.mmap, position: int, count: int) -> int:
     """The position behind `count` strings. The one hot loop of a header: a vocabulary has 10^5 of them."""
     length_at, limit = struct.Struct("<Q").unpack_from, len(data) - 8
@@ -273,10 +279,14 @@ def _mapped(path: Path) -> Iterator[_Scan]:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise ModelMissing("No model at '{path}'. Run `samantha pull`, or set model.path.", path=path) from None
+        raise ModelMissing(
+            "No model at '{path}'. Run `samantha pull`, or set model.name to a GGUF file.", path=path
+        ) from None
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ModelMissing("The model '{path}' cannot be read: {reason}.", path=path, reason=reason) from None
+        raise ModelMissing(
+            "The model '{path}' cannot be read: {reason}. Give the path of a .gguf file.", path=path, reason=reason
+        ) from None
     with file:
         if file.read(4) != MAGIC:
             raise ModelDamaged("'{path}' is not a GGUF file. Give the path of a .gguf model.", path=path)
@@ -346,7 +356,7 @@ def _rows(header: Header, tensor: Tensor) -> Iterator["Floats"]:
 
 def _cannot_rewrite(header: Header, tensor: Tensor) -> ModelUnsupported:
     return ModelUnsupported(
-        "The model '{path}' stores '{tensor}' as {type}, which cannot be rewritten. Use the file as it is.",
+        "The model '{path}' stores '{tensor}' as {type}, which cannot be rewritten. Set model.quantize to as-is.",
         path=header.path,
         tensor=tensor.name,
         type=tensor.type,
@@ -445,7 +455,7 @@ def _target_type(tensor: Tensor, header: Header, quantize: Quantization) -> str:
         return "F32"
     if tensor.shape[-1] % BLOCK:
         return "F16"
-    return "Q8_0" if tensor.name in SENSITIVE else quantize
+    return "Q8_0" if tensor.name in SENSITIVE else quantize.upper()
 
 
 def _copied(header: Header, tensor: Tensor) -> Iterator[bytes]:

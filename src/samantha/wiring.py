@@ -3,26 +3,31 @@
 Whatever is opened here is closed here. Not here: reading settings, or showing anything.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anyio
-
-from samantha import weights
+from samantha import __version__, weights
+from samantha.adapters import persona_files
 from samantha.adapters.clock import SystemClock
-from samantha.adapters.persona_files import load as load_persona
 from samantha.adapters.sqlite import SqliteJournal
 from samantha.companion import Companion, Forgetful, Unfeeling
-from samantha.core.ports import Generator, Threads, Voice
+from samantha.core.ports import Generator, Sound, Threads, Voice
 from samantha.core.types import Sampling
+from samantha.language import Language
 from samantha.mind.persona import Persona
 from samantha.mind.safety import OpenPolicy
 from samantha.settings import Settings, private_folder
-from samantha.weights import Progress, quiet
+from samantha.weights import Progress, ReadyBrain, quiet
+
+if TYPE_CHECKING:
+    from samantha.adapters.sound_device import Player
 
 IN_MEMORY = ":memory:"
+PATIENCE = 3.0  # seconds that an endpoint has to list its models
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ async def open_generator(settings: Settings, *, parallel: int = 1, progress: Pro
         return
     from samantha.adapters.llama import LlamaGenerator
 
-    brain = await anyio.to_thread.run_sync(lambda: weights.ready(settings.model, folder=models_folder(settings), progress=progress))
+    brain = await asyncio.to_thread(ready_brain, settings, progress=progress)
     local = await LlamaGenerator.open(
         brain.path,
         name=brain.name,
@@ -87,11 +92,18 @@ async def open_generator(settings: Settings, *, parallel: int = 1, progress: Pro
         parallel=parallel,
         threads=settings.model.threads,
         neighbours=1 if settings.voice.speak else 0,
+        adapter=brain.adapter,
     )
     try:
         yield local
     finally:
         await local.aclose()
+
+
+def ready_brain(settings: Settings, *, progress: Progress = quiet) -> ReadyBrain:
+    """The model file of a local brain, fetched and baked where that is still to be done. Raises `WeightsError`."""
+    private_folder(settings.data.folder)
+    return weights.ready(settings.model, folder=models_folder(settings), progress=progress)
 
 
 def open_journal(settings: Settings) -> SqliteJournal:
@@ -102,7 +114,39 @@ def open_journal(settings: Settings) -> SqliteJournal:
 
 
 def open_persona(settings: Settings) -> Persona:
-    return load_persona(settings.persona.name, folder=personas_folder(settings))
+    return persona_files.load(settings.persona.name, folder=personas_folder(settings))
+
+
+def personas(settings: Settings) -> tuple[persona_files.Found, ...]:
+    """The personas that `persona.name` takes."""
+    return persona_files.available(personas_folder(settings))
+
+
+def write_persona(settings: Settings, name: str, *, language: Language) -> Path:
+    """A new persona file to fill in, among the person's own."""
+    private_folder(settings.data.folder)
+    return persona_files.new(name, folder=personas_folder(settings), language=language)
+
+
+def import_character_card(settings: Settings, path: Path) -> persona_files.Imported:
+    """A character card, made a persona of the person's own."""
+    private_folder(settings.data.folder)
+    return persona_files.import_card(path, folder=personas_folder(settings))
+
+
+async def endpoint_models(settings: Settings, endpoint: str) -> tuple[str, ...]:
+    """The models that an endpoint offers. Raises `EndpointError`."""
+    from samantha.adapters.openai import list_models
+
+    at = settings.endpoints[endpoint]
+    return await list_models(at.url, key=at.key.get_secret_value(), timeout=PATIENCE)
+
+
+async def write_speech(path: Path, sounds: AsyncIterator[Sound], settings: Settings) -> None:
+    """Her voice as a WAV file that says it is synthetic."""
+    from samantha.adapters.wav import write_wav
+
+    await write_wav(path, sounds, software=f"Samantha {__version__}", voice=settings.voice.name)
 
 
 def open_voice(settings: Settings) -> Voice:
@@ -110,6 +154,13 @@ def open_voice(settings: Settings) -> Voice:
     from samantha.adapters.hibari import HibariVoice
 
     return HibariVoice(settings.voice.name, speed=settings.voice.speed)
+
+
+def open_player(settings: Settings) -> "Player":
+    """The sound device that `voice.device` asks for; it is touched when something is played."""
+    from samantha.adapters.sound_device import Player
+
+    return Player(settings.voice.device)
 
 
 def sampling(settings: Settings) -> Sampling:

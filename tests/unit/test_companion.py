@@ -151,8 +151,7 @@ async def test_the_second_turn_reads_the_first_and_then_only_appends() -> None:
 async def test_after_a_turn_the_idle_engine_reads_what_the_next_prompt_begins_with() -> None:
     her = companion("First.", "Second.")
     await say(her, "One")
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await her.idle()
     await say(her, "Two")
     ahead, prompt = her.generator.read_ahead[0], her.generator.heard[1]
     assert [(m.role, m.text) for m in ahead] == [(m.role, m.text) for m in prompt[:-1]]

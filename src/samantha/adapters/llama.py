@@ -32,7 +32,7 @@ class LlamaGenerator:
     """Implements `samantha.core.ports.Generator`. Open one with `LlamaGenerator.open`."""
 
     def __init__(self, server: Any, brain: Brain, *, tokenizer: "_Tokenizer", chat_format: ChatFormat, parallel: int) -> None:
-        self._server = server
+        self.server = server
         self._brain = brain
         self._tokenizer = tokenizer
         self._format = chat_format
@@ -85,8 +85,12 @@ class LlamaGenerator:
         counts[0] += len(self._tokenizer.bos)  # one too many where the template writes it itself
         return counts
 
+    async def request(self, messages: Sequence[Message], sampling: Sampling) -> dict[str, Any]:
+        """What the engine is asked to do: the prompt as tokens, and how to draw from the logits."""
+        return {**_sampling(sampling), "prompt": await self._prompt(messages, reply=True), "stream": True}
+
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
-        request = {**_sampling(sampling), "prompt": await self._prompt(messages, reply=True), "stream": True}
+        request = await self.request(messages, sampling)
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
         stop = threading.Event()
@@ -97,7 +101,7 @@ class LlamaGenerator:
 
         def work() -> None:
             try:
-                self._server.handle_completions(request, take)
+                self.server.handle_completions(request, take)
             except Exception as error:
                 loop.call_soon_threadsafe(chunks.put_nowait, error)
             else:
@@ -115,7 +119,7 @@ class LlamaGenerator:
         prompt = await self._prompt(messages, reply=False)
         request = {"prompt": prompt, "n_predict": 0, "cache_prompt": True}
         answer = await asyncio.get_running_loop().run_in_executor(
-            self._engine, self._server.handle_completions, request
+            self._engine, self.server.handle_completions, request
         )
         _raise_engine_error(answer)
 
@@ -123,7 +127,7 @@ class LlamaGenerator:
         """Stop the engine and free the model."""
         await asyncio.to_thread(self._engine.shutdown)
         self._tokenizer.close()
-        self._server = None
+        self.server = None
 
     async def _prompt(self, messages: Sequence[Message], *, reply: bool) -> list[int]:
         pieces = await self._tokenizer.tokens(self._format(messages, reply))

@@ -57,12 +57,13 @@ def load(name_or_path: str, *, folder: Path) -> Persona:
     """The persona of that name, or in the file at that path. Raises `PersonaError`."""
     if _is_path(name_or_path):
         return _load_file(_path(name_or_path))
-    name = file_name(name_or_path)
-    if (own := folder / f"{name}.toml").is_file():
-        return _load_file(own)
-    if name in (built_in := _built_in()):
-        return parse(built_in[name].read_text(encoding="utf-8"), source=f"{name}.toml")
-    raise _unknown(name_or_path, name, [found.name for found in available(folder)])
+    name, known = file_name(name_or_path), available(folder)
+    found = next((one for one in known if one.name.casefold().replace(" ", "-") == name), None)
+    if found is None:
+        raise _unknown(name_or_path, name, [one.name for one in known])
+    if found.path is not None:
+        return _load_file(found.path)
+    return parse(_built_in()[found.name].read_text(encoding="utf-8"), source=f"{found.name}.toml")
 
 
 def new(name: str, *, folder: Path, language: Language = "en") -> Path:

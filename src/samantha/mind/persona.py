@@ -101,15 +101,21 @@ def system_text(persona: Persona, language: Language, *, background: int = 0) ->
     """What the brain reads about who she is, in `language` where the persona has that wording.
 
     It opens with her name and with her being an AI, whatever the file says. `background` is the room, in
-    characters, for the rest of a long (imported) persona; the default brain has none.
+    characters, for the rest of a long (imported) persona; the default brain has none. The boundaries come last,
+    where they weigh most.
     """
     her = in_language(persona, language)
-    joint = "" if language == "zh" else " "
     opening = f"你是{her.name}，一个人工智能。" if language == "zh" else f"You are {her.name}, an AI."
-    sentences = [opening, her.summary, *her.voice, *her.values, *her.boundaries]
-    core = joint.join(sentence.strip() for sentence in sentences if sentence.strip())
+    who, limits = [opening, her.summary, *her.voice, *her.values], [*her.boundaries]
     rest = shorten(her.background, background)
-    return f"{core}\n\n{rest}" if rest else core
+    if not rest:
+        return _paragraph([*who, *limits], language)
+    return "\n\n".join(part for part in (_paragraph(who, language), rest, _paragraph(limits, language)) if part)
+
+
+def _paragraph(sentences: Sequence[str], language: Language) -> str:
+    joint = "" if language == "zh" else " "
+    return joint.join(sentence.strip() for sentence in sentences if sentence.strip())
 
 
 def choose_examples(

@@ -5,98 +5,25 @@ look after files and settings are in `samantha.surfaces.manage`; the conversatio
 """
 
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from samantha import __version__
-from samantha.core.errors import SamanthaError, UsageError, VoiceError
+from samantha.core.errors import SamanthaError, UsageError
 from samantha.core.text import Text, text
 from samantha.language import Language, language_of_machine, translate
+from samantha.surfaces.options import common_options, given_in, language_of, print_json, setting, settings_of, talking_options, tell
 
 if TYPE_CHECKING:
-    from samantha.core.events import Event
     from samantha.core.types import Turn
-    from samantha.settings import Loaded, Settings
-
-Command = TypeVar("Command", bound=Callable[..., Any])
+    from samantha.settings import Settings
 
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
-
-
-def setting(option: str, key: str, help: str, **attributes: Any) -> Callable[[Command], Command]:
-    """An option that is a setting's short name: its value is kept for `loaded`, the command does not see it."""
-
-    def keep(context: click.Context, _: click.Parameter, value: object) -> None:
-        if value is not None:
-            _given(context)[key] = value
-
-    return click.option(*option.split("/"), callback=keep, expose_value=False, default=None, help=help, **attributes)
-
-
-def _keep_assignments(context: click.Context, _: click.Parameter, pairs: tuple[str, ...]) -> None:
-    from samantha.settings import assignments
-
-    _given(context).update(assignments(pairs))
-
-
-def _keep_config(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    context.ensure_object(dict)["config"] = file
-
-
-def _given(context: click.Context) -> dict[str, object]:
-    found: dict[str, object] = context.ensure_object(dict).setdefault("given", {})
-    return found
-
-
-def common_options(command: Command) -> Command:
-    """What every command understands."""
-    for option in (
-        click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of a defect."),
-        click.option("--config", type=click.Path(path_type=Path), callback=_keep_config, expose_value=False, help="Read this settings file."),
-        click.option("--set", "assign", metavar="KEY=VALUE", multiple=True, callback=_keep_assignments, expose_value=False, help="Change any setting; `samantha config` lists them."),
-        setting("--offline", "model.offline", "Fetch nothing.", is_flag=True),
-        setting("--language", "language", "The language of messages: en or zh.", metavar="LANGUAGE"),
-    ):
-        command = option(command)
-    return command
-
-
-def talking_options(command: Command) -> Command:
-    """What every command that talks understands."""
-    for option in (
-        setting("--private", "data.keep", "Keep nothing of this conversation.", is_flag=True, flag_value=False),
-        setting("--persona", "persona.name", "Who she is: a name or a persona file.", metavar="NAME"),
-        setting("-m/--model", "model.name", "The brain: a name, a GGUF file, or ENDPOINT/NAME.", metavar="NAME"),
-    ):
-        command = option(command)
-    return common_options(command)
-
-
-def loaded(context: click.Context) -> "Loaded":
-    """The settings of this call, with their origins."""
-    from samantha.settings import load
-
-    return load(overrides=_given(context), config=context.ensure_object(dict).get("config"))
-
-
-def settings_of(context: click.Context) -> "Settings":
-    return loaded(context).settings
-
-
-def language_of(settings: "Settings") -> Language:
-    return language_of_machine() if settings.language == "auto" else settings.language
-
-
-def tell(said: Text, language: Language) -> None:
-    """A line for the person, beside the result."""
-    click.secho(translate(said, language), err=True, dim=True)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,7 +49,7 @@ def chat(context: click.Context, speak: bool = False, resume: bool = False) -> N
     from samantha.surfaces import terminal
 
     if speak:
-        _given(context)["voice.speak"] = True
+        given_in(context)["voice.speak"] = True
     settings = settings_of(context)
     context.exit(asyncio.run(terminal.run(settings, language=language_of(settings), resume=resume)))
 
@@ -147,31 +74,25 @@ async def _ask(said: str, settings: "Settings", *, as_json: bool) -> None:
     language = language_of(settings)
     notices: list[str] = []
     with progress_on_stderr(language) as progress:
-        opening = open_samantha(settings, progress=progress)
-        opened = await opening.__aenter__()
-    try:
-        opened.companion.reads_ahead = False  # there is no next turn
-        events = opened.companion.respond(Message("user", said), conversation=Conversation(keep=settings.data.keep))
-        async with aclosing(events):
-            async for event in events:
-                match event:
-                    case Notice(_, notice):
-                        notices.append(translate(notice, language))
-                        tell(notice, language)
-                    case Said(piece) if not as_json:
-                        click.echo(piece, nl=False)
-                    case Failed(error, turn):
-                        if turn.reply.text and not as_json:
+        async with open_samantha(settings, progress=progress) as opened:
+            her = replace(opened.companion, reads_ahead=False)  # there is no next turn
+            events = her.respond(Message("user", said), conversation=Conversation(keep=settings.data.keep))
+            async with aclosing(events):
+                async for event in events:
+                    match event:
+                        case Notice(_, notice):
+                            notices.append(translate(notice, language))
+                            tell(notice, language)
+                        case Said(piece) if not as_json:
+                            click.echo(piece, nl=False)
+                        case Finished(turn) if as_json:
+                            print_json(_answer_json(turn, her.generator.brain.name, notices))
+                        case Finished():
                             click.echo()
-                        raise error
-                    case Finished(turn) if as_json:
-                        click.echo(json.dumps(_answer_json(turn, opened.companion.generator.brain.name, notices), ensure_ascii=False))
-                    case Finished():
-                        click.echo()
-                    case _:
-                        pass
-    finally:
-        await opening.__aexit__(None, None, None)
+                        case Failed(error, _):
+                            raise error
+                        case _:
+                            pass
 
 
 def _answer_json(turn: "Turn", model: str, notices: list[str]) -> dict[str, Any]:
@@ -211,15 +132,14 @@ def say(context: click.Context, words: tuple[str, ...], output: Path | None) -> 
 
 
 async def _say(said: str, settings: "Settings", output: Path | None) -> None:
-    from samantha.wiring import open_player, open_voice
+    from samantha.surfaces.speaking import speech
+    from samantha.wiring import open_player, open_voice, write_speech
 
-    sounds = open_voice(settings).speak(said)
+    sounds = speech(open_voice(settings), said)
     if output is None:
         await open_player(settings).play(sounds)
         return
-    from samantha.adapters.wav import write_wav
-
-    await write_wav(output, sounds)
+    await write_speech(output, sounds, settings)
     tell(text("Her voice is in '{path}'.", path=output), language_of(settings))
 
 

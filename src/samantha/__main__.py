@@ -1,0 +1,5 @@
+"""`python -m samantha` is the command `samantha`."""
+
+from samantha.surfaces.cli import main
+
+main()

@@ -1,0 +1,241 @@
+"""The commands that look after files and settings: pull, models, doctor, config, persona."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from samantha.core.errors import EndpointError
+from samantha.core.text import Text, text
+from samantha.language import Language, translate
+from samantha.surfaces.options import common_options, language_of, loaded, print_json, settings_of, tell
+from samantha.surfaces.progress import progress_on_stderr
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from samantha.settings import Settings
+
+WIDE = 160  # columns of a table that goes to a file or a pipe
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+@click.command()
+@click.argument("name", required=False, default="")
+@common_options
+@click.pass_context
+def pull(context: click.Context, name: str) -> None:
+    """Fetch a brain, check it and make it ready; without NAME the default one."""
+    from samantha.wiring import ready_brain
+
+    settings = settings_of(context, {"model.name": name} if name else {})
+    language = language_of(settings)
+    with progress_on_stderr(language) as progress:
+        ready = ready_brain(settings, progress=progress)
+    tell(text("'{name}' is ready: {path}", name=ready.name, path=ready.path), language)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A brain that `--model` takes."""
+
+    name: str
+    where: str  # "here", "catalogue" or the endpoint's name
+    size: int | None  # bytes to fetch, or on disk
+    languages: tuple[str, ...]
+    licence: str
+    default: bool = False
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_context
+def models(context: click.Context, as_json: bool) -> None:
+    """List the brains: on this machine, in the catalogue, and behind each endpoint."""
+    settings = settings_of(context)
+    language = language_of(settings)
+    rows, silent = asyncio.run(_models(settings))
+    if as_json:
+        print_json({"models": [asdict(row) for row in rows], "unreachable": [{"endpoint": name, "why": str(why)} for name, why in silent]})
+        return
+    table = _table(language, text("Brain"), text("Where"), text("Size"), text("Languages"), text("Licence"))
+    for row in rows:
+        mark = " *" if row.default else ""
+        where = translate({"here": text("here"), "catalogue": text("to fetch")}.get(row.where, Text(row.where)), language)
+        size = f"{row.size / 1e6:,.0f} MB" if row.size else ""
+        table.add_row(row.name + mark, where, size, " ".join(row.languages), row.licence)
+    _print_table(table)
+    tell(text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."), language)
+    for name, why in silent:
+        tell(text("Endpoint '{name}': {why}", name=name, why=why), language)
+
+
+async def _models(settings: "Settings") -> tuple[list[ModelRow], list[tuple[str, Text]]]:
+    """The brains, and the endpoints that did not answer with the reason. A silent Ollama nobody asked for is left out."""
+    from samantha import weights
+    from samantha.wiring import endpoint_models, models_folder
+
+    folder = models_folder(settings)
+    rows = [
+        ModelRow(
+            one.name,
+            "here" if weights.is_here(one, folder=folder) else "catalogue",
+            one.size,
+            one.languages,
+            one.licence,
+            one.default,
+        )
+        for one in weights.catalogue()
+        if one.role == "brain"
+    ]
+    silent: list[tuple[str, Text]] = []
+    for name in settings.endpoints:
+        try:
+            found = await endpoint_models(settings, name)
+        except EndpointError as error:
+            if name != "ollama":
+                silent.append((name, error.text))
+        else:
+            rows += [ModelRow(f"{name}/{model}", name, None, (), "") for model in found]
+    return rows, silent
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Check that everything she needs is here and works."""
+    from samantha.surfaces.doctor import examine
+
+    settings = settings_of(context)
+    language = language_of(settings)
+    findings = asyncio.run(examine(settings))
+    healthy = all(finding.verdict != "bad" for finding in findings)
+    if as_json:
+        print_json({"healthy": healthy, "findings": [{"what": str(f.what), "verdict": f.verdict, "detail": str(f.detail)} for f in findings]})
+    else:
+        marks = {"good": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
+        for finding in findings:
+            mark, colour = marks[finding.verdict]
+            click.echo(f"{click.style(mark, fg=colour)} {translate(finding.what, language)}: {translate(finding.detail, language)}")
+    context.exit(0 if healthy else 1)
+
+
+@click.command()
+@json_option
+@common_options
+@click.pass_context
+def config(context: click.Context, as_json: bool) -> None:
+    """Print each setting, its value and where it came from."""
+    from samantha.settings import rows
+
+    found = loaded(context)
+    if as_json:
+        print_json({row.key: {"value": row.value, "origin": row.origin, "sentence": row.sentence} for row in rows(found)})
+        return
+    language = language_of(found.settings)
+    for row in rows(found):
+        click.echo(f"{row.key} = {row.shown}")
+        click.secho(f"    {translate(row.sentence, language)} ({row.origin})", dim=True)
+
+
+@click.group()
+def persona() -> None:
+    """Who she is: list, show, write or import personas."""
+
+
+@persona.command("list")
+@json_option
+@common_options
+@click.pass_context
+def list_personas(context: click.Context, as_json: bool) -> None:
+    """List the personas, built in and your own."""
+    from samantha.wiring import personas
+
+    settings = settings_of(context)
+    found = personas(settings)
+    if as_json:
+        print_json([{"name": one.name, "path": None if one.path is None else str(one.path)} for one in found])
+        return
+    for one in found:
+        where = text("built in") if one.path is None else Text(str(one.path))
+        click.echo(f"{one.name:<20} {translate(where, language_of(settings))}")
+
+
+@persona.command("show")
+@click.argument("name", required=False, default="")
+@common_options
+@click.pass_context
+def show_persona(context: click.Context, name: str) -> None:
+    """Print a persona as a file that can be edited."""
+    from samantha.mind.persona import to_toml
+    from samantha.wiring import open_persona
+
+    click.echo(to_toml(open_persona(settings_of(context, {"persona.name": name} if name else {}))), nl=False)
+
+
+@persona.command("new")
+@click.argument("name")
+@common_options
+@click.pass_context
+def new_persona(context: click.Context, name: str) -> None:
+    """Write a new persona file to fill in."""
+    from samantha.wiring import write_persona
+
+    settings = settings_of(context)
+    path = write_persona(settings, name, language=language_of(settings))
+    tell(text("Edit '{path}', then `samantha chat --persona {name}`.", path=path, name=name), language_of(settings))
+
+
+@persona.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@common_options
+@click.pass_context
+def import_persona(context: click.Context, file: Path) -> None:
+    """Make a persona of a Character Card (V1, V2 or V3; JSON or PNG)."""
+    from samantha.wiring import import_character_card
+
+    settings = settings_of(context)
+    language = language_of(settings)
+    imported = import_character_card(settings, file)
+    for note in imported.notes:
+        tell(note, language)
+    tell(
+        text(
+            "{name} is in '{path}'. Talk with `samantha chat --persona {stem}`.",
+            name=imported.persona.name,
+            path=imported.path,
+            stem=imported.path.stem,
+        ),
+        language,
+    )
+
+
+def _table(language: Language, *headings: Text) -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(translate(heading, language), overflow="fold")
+    return table
+
+
+def _print_table(table: "Table") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(table, width=None if console.is_terminal else WIDE)
+
+
+def attach(group: click.Group) -> None:
+    """Add the commands of this module to `samantha`."""
+    commands: Sequence[click.Command] = (pull, models, doctor, config, persona)
+    for command in commands:
+        group.add_command(command)

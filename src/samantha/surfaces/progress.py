@@ -1,0 +1,63 @@
+"""A progress bar on stderr that appears only when something takes time; one plain line where stderr is no terminal."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from samantha.core.text import Text
+from samantha.language import Language, translate
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from samantha.weights import Progress
+
+
+@contextmanager
+def progress_on_stderr(language: Language) -> Iterator["Progress"]:
+    """Give this to what fetches and bakes: `progress(done, total, what)`, bytes and a sentence."""
+    shown = _Shown(language)
+    try:
+        yield shown
+    finally:
+        shown.close()
+
+
+class _Shown:
+    def __init__(self, language: Language) -> None:
+        self._language = language
+        self._bar: Bar | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, done: int, total: int, what: Text) -> None:
+        sentence = translate(what, self._language)
+        new = sentence not in self._tasks
+        if not sys.stderr.isatty():
+            if new:
+                print(sentence, file=sys.stderr, flush=True)
+                self._tasks[sentence] = 0  # type: ignore[assignment]  # only a mark that it was said
+            return
+        bar = self._bar or self._open()
+        if new:
+            self._tasks[sentence] = bar.add_task(sentence, total=total or None)
+        bar.update(self._tasks[sentence], completed=done, total=total or None)
+        if bar.finished:
+            self.close()
+
+    def _open(self) -> "Bar":
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+        )
+        self._bar.start()
+        return self._bar
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+            self._tasks.clear()
