@@ -94,7 +94,9 @@ async def raw(generator: LlamaGenerator, messages: tuple[Message, ...], sampling
     return Raw(arrivals, tokens)
 
 
-async def through(her: Companion, said: str, conversation: Conversation, sampling: Sampling) -> tuple[Through, Finished]:
+async def through(
+    her: Companion, said: str, conversation: Conversation, sampling: Sampling
+) -> tuple[Through, Finished]:
     """The same through `respond()`; times are the caller's own."""
     first, at, finished = "", 0.0, None
     started = time.perf_counter()
@@ -157,11 +159,10 @@ async def reading() -> list[dict[str, object]]:
             said = f"{OPENERS[turn % len(OPENERS)]} That was thought number {turn + 1}."
             _, finished = await through(her, said, conversation, Sampling(seed=turn, max_tokens=60))
             usage = finished.turn.reply.usage
-            empty, full = await generator.count([Message("user", ""), Message("user", said)])
             new = usage.prompt_tokens - usage.cached_tokens
             read_tokens.append(new)
             if turn:  # the first turn reads the persona and the examples
-                beyond.append(new - (full - empty))
+                beyond.append(new - await tokens_of(said, generator))
             await her.idle()
     return [
         row("prompt tokens read at a turn beyond the new message, most of 30 turns", max(beyond), "tokens", at_most=16),
@@ -169,10 +170,18 @@ async def reading() -> list[dict[str, object]]:
     ]
 
 
+async def tokens_of(said: str, generator: LlamaGenerator) -> int:
+    """Tokens of the words alone, without the markers around them."""
+    system = Message("system", "She.")
+    (_, full), (_, empty) = [await generator.count([system, Message("user", words)]) for words in (said, "")]
+    return full - empty
+
+
 def starting() -> list[dict[str, object]]:
     """Whole processes: importing, and `samantha ask` from its start to the model's first token."""
     imports = [
-        _seconds([sys.executable, "-c", "import samantha"]) - _seconds([sys.executable, "-c", "pass"]) for _ in range(ROUNDS)
+        _seconds([sys.executable, "-c", "import samantha"]) - _seconds([sys.executable, "-c", "pass"])
+        for _ in range(ROUNDS)
     ]
     with tempfile.TemporaryDirectory() as folder:
         options = ["--set", f"data.folder={folder}", "-m", str(brain_path())]
@@ -188,7 +197,9 @@ def memory() -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as folder:
         options = ["--set", f"data.folder={folder}", "-m", str(brain_path())]
         said = "\n".join(OPENERS).encode()
-        subprocess.run([sys.executable, "-m", "samantha", "chat", *options], input=said, check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "samantha", "chat", *options], input=said, check=True, capture_output=True
+        )
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest child; KiB on Linux
     return [row("resident memory of samantha chat, peak over nine turns", peak * 1024 / 1e6, "MB", at_most=500)]
 

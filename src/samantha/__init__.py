@@ -1,9 +1,9 @@
 """Samantha: an open companion that runs on your own machine, and the school that made her.
 
-    from samantha import Samantha
+from samantha import Samantha
 
-    with Samantha() as her:
-        print(her.ask("What is your name?"))
+with Samantha() as her:
+    print(her.ask("What is your name?"))
 """
 
 from importlib import import_module

@@ -7,7 +7,7 @@ Not here: which adapters (`samantha.wiring`), or how a surface shows the events.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
@@ -40,13 +40,15 @@ class Companion:
     examples: int = 3
     reads_ahead: bool = True  # after a turn, let the idle engine read what the next prompt will begin with
 
-    _threads: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary, init=False, repr=False)
+    _threads: WeakValueDictionary[str, asyncio.Lock] = field(
+        default_factory=WeakValueDictionary, init=False, repr=False
+    )
     _idle: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
     _speaking: int = field(default=0, init=False, repr=False)
 
     async def respond(
         self, message: Message, *, conversation: Conversation, sampling: Sampling | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Answer `message`, as a stream of events (`samantha.core.events` draws their order).
 
         Close the iterator to interrupt: what was said until then is kept. `sampling` overrides the companion's.
@@ -82,7 +84,8 @@ class Companion:
                         yield notice
                     spoken = self.speak(turn, sampling or self.sampling, started=started)
                 async with aclosing(spoken):
-                    async for piece, turn in spoken:
+                    async for piece, so_far in spoken:
+                        turn = so_far
                         if piece:
                             yield Said(piece)
             except SamanthaError as error:
@@ -134,7 +137,7 @@ class Companion:
         before = self._dropped_a_turn_ago(parts, counts)
         return replace(turn, prompt=fitted), duties.no_longer_fits(fitted.dropped, before)
 
-    async def speak(self, turn: Turn, sampling: Sampling, *, started: float) -> AsyncIterator[tuple[str, Turn]]:
+    async def speak(self, turn: Turn, sampling: Sampling, *, started: float) -> AsyncGenerator[tuple[str, Turn], None]:
         """Let the model write; each piece, checked and journalled, with the turn as it then stands."""
         assert turn.prompt is not None  # compose() went before
         pieces, usage = Pieces(), Usage()
@@ -157,7 +160,7 @@ class Companion:
         finally:
             self._speaking -= 1
 
-    async def care(self, turn: Turn) -> AsyncIterator[tuple[str, Turn]]:
+    async def care(self, turn: Turn) -> AsyncGenerator[tuple[str, Turn], None]:
         """Say the reviewed text of a decision in place of the model's answer."""
         pieces = Pieces()
         for piece in (*pieces.feed(str(turn.decision.replacement)), pieces.flush()):

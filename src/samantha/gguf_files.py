@@ -7,6 +7,7 @@ vocabulary entry and takes seconds, so the format is walked here. Not here: wher
 import hashlib
 import mmap
 import os
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,7 +61,8 @@ QUANTIZATION_VERSION = 2  # of the block layouts above
 FULL_PRECISION = 0  # general.file_type of a file that is float32 throughout
 
 # Also the output of a model with tied embeddings; four bits there cost more quality than anywhere else.
-SENSITIVE = ("token_embd.weight", "output.weight")
+EMBEDDINGS = "token_embd.weight"
+SENSITIVE = (EMBEDDINGS, "output.weight")
 
 STRING, ARRAY = 8, 9
 SCALARS: Mapping[int, str] = {
@@ -374,8 +376,11 @@ class _Delta:
     right: "Floats"  # (rank, width)
 
 
-def _read_adapter(path: Path, base: Header) -> dict[str, _Delta]:
-    """Tensor name -> what the adapter adds to it; checked against the model it is to be merged into."""
+def check_adapter(path: Path, base: Header) -> Header:
+    """The header of the LoRA adapter at `path`, if it fits the model `base`; llama.cpp ends the process if not.
+
+    Raises `ModelMissing`, `ModelDamaged` or `ModelUnsupported`.
+    """
     adapter = read_header(path)
     if adapter.kind != "adapter" or adapter.metadata.get("adapter.type") != "lora":
         raise ModelUnsupported("'{path}' is not a LoRA adapter in GGUF form. Give one, or none.", path=path)
@@ -388,21 +393,37 @@ def _read_adapter(path: Path, base: Header) -> dict[str, _Delta]:
             theirs=adapter.architecture,
             ours=base.architecture,
         )
-    shapes = {tensor.name: tensor.shape for tensor in base.tensors}
-    names = dict.fromkeys(tensor.name.removesuffix(".lora_a").removesuffix(".lora_b") for tensor in adapter.tensors)
-    return {name: _delta(adapter, name, shapes.get(name), base) for name in names}
+    for name in _adapted(adapter):
+        _check_fit(adapter, name, base)
+    return adapter
 
 
-def _delta(adapter: Header, name: str, shape: tuple[int, ...] | None, base: Header) -> _Delta:
-    try:
-        a, b = (read_tensor(adapter, f"{name}.lora_{half}") for half in "ab")
-    except KeyError:
-        raise _misfit(adapter, name, base) from None
-    if name == "token_embd.weight":  # stored the other way round: A (vocabulary, rank), B (width, rank)
+def _adapted(adapter: Header) -> list[str]:
+    """The tensors that the adapter changes."""
+    return list(dict.fromkeys(re.sub(r"\.lora_[ab]$", "", tensor.name) for tensor in adapter.tensors))
+
+
+def _check_fit(adapter: Header, name: str, base: Header) -> None:
+    theirs = {tensor.name: tensor.shape for tensor in adapter.tensors}
+    a, b = theirs.get(f"{name}.lora_a", ()), theirs.get(f"{name}.lora_b", ())
+    if name == EMBEDDINGS:  # stored the other way round: A (vocabulary, rank), B (width, rank)
+        a, b = b[::-1], a
+    shape = {tensor.name: tensor.shape for tensor in base.tensors}.get(name)
+    if len(a) != 2 or len(b) != 2 or a[0] != b[1] or (b[0], a[1]) != shape:
+        raise _misfit(adapter, name, base)
+
+
+def _read_adapter(path: Path, base: Header) -> dict[str, _Delta]:
+    """Tensor name -> what the adapter adds to it."""
+    adapter = check_adapter(path, base)
+    return {name: _delta(adapter, name) for name in _adapted(adapter)}
+
+
+def _delta(adapter: Header, name: str) -> _Delta:
+    a, b = (read_tensor(adapter, f"{name}.lora_{half}") for half in "ab")
+    if name == EMBEDDINGS:
         a, b = b.T, a
     rank = b.shape[-1]
-    if shape is None or a.shape[0] != rank or (b.shape[0], a.shape[-1]) != shape:
-        raise _misfit(adapter, name, base)
     alpha = float(adapter.metadata.get("adapter.lora.alpha", 0)) or rank  # 0: llama.cpp scales by 1
     return _Delta(b * (alpha / rank), a)
 

@@ -29,7 +29,9 @@ def translate(text: Text | str, language: Language) -> str:
     """`text` as a sentence in `language`; English where the catalogue has no entry."""
     if isinstance(text, str):
         return catalogue(language).get(text, text)
-    values = {key: translate(value, language) if isinstance(value, Text) else value for key, value in text.values.items()}
+    values = {
+        key: translate(value, language) if isinstance(value, Text) else value for key, value in text.values.items()
+    }
     return str(Text(catalogue(language).get(text.template, text.template), values))
 
 

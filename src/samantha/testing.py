@@ -5,13 +5,13 @@ Nothing here pretends to be a model: a scripted generator says what it was told 
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from samantha.core.errors import SamanthaError
 from samantha.core.ports import Brain, Delta, Past, Sound
-from samantha.core.types import Conversation, Decision, Message, Reply, Sampling, Turn
+from samantha.core.types import Conversation, Decision, Finish, Message, Reply, Sampling, Turn
 from samantha.mind.pieces import words
 
 
@@ -39,7 +39,7 @@ class ScriptedGenerator:
     async def count(self, messages: Sequence[Message]) -> list[int]:
         return [words(message.text) + 4 for message in messages]
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         self.heard.append(tuple(messages))
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         parts = reply if isinstance(reply, tuple) else (reply,)
@@ -56,7 +56,7 @@ class ScriptedGenerator:
                     said += 1
                     yield Delta(word)
             ended = True
-            finish = "length" if said == sampling.max_tokens else "stop"
+            finish: Finish = "length" if said == sampling.max_tokens else "stop"
             yield Delta("", finish, prompt_tokens=prompt_tokens, completion_tokens=said)
         finally:
             self.stopped += not ended
@@ -147,6 +147,6 @@ class SilentVoice:
 
     rate = 24_000
 
-    async def speak(self, text: str) -> AsyncIterator[Sound]:
+    async def speak(self, text: str) -> AsyncGenerator[Sound, None]:
         for sentence in (one for one in text.replace("!", ".").replace("?", ".").split(".") if words(one)):
             yield Sound(bytes(4 * math.ceil(0.05 * self.rate) * words(sentence)), self.rate)

@@ -32,11 +32,15 @@ PATIENCE = 3.0  # seconds that an endpoint has to list its models
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A companion with everything behind it, as a surface needs it. `threads` looks into the companion's journal."""
+    """A companion with everything behind it, as a surface needs it. `threads` looks into the companion's journal.
+
+    `brain` closes the generator that the companion has now.
+    """
 
     companion: Companion
     threads: Threads
     settings: Settings
+    brain: AsyncExitStack
 
 
 @asynccontextmanager
@@ -49,7 +53,8 @@ async def open_samantha(settings: Settings, *, parallel: int = 1, progress: Prog
     async with AsyncExitStack() as stack:
         journal = open_journal(settings)
         stack.push_async_callback(journal.aclose)
-        generator = await stack.enter_async_context(open_generator(settings, parallel=parallel, progress=progress))
+        brain = await stack.enter_async_context(AsyncExitStack())
+        generator = await brain.enter_async_context(open_generator(settings, parallel=parallel, progress=progress))
         companion = Companion(
             generator=generator,
             journal=journal,
@@ -62,11 +67,25 @@ async def open_samantha(settings: Settings, *, parallel: int = 1, progress: Prog
             examples=settings.persona.examples,
         )
         stack.push_async_callback(companion.aclose)
-        yield Open(companion, journal, settings)
+        yield Open(companion, journal, settings, brain)
+
+
+async def switch_brain(opened: Open, name: str, *, progress: Progress = quiet) -> None:
+    """Give the companion the brain `name`. The old one is closed when the new one is ready, and stays if it fails."""
+    settings = opened.settings.model_copy(update={"model": opened.settings.model.model_copy(update={"name": name})})
+    async with AsyncExitStack() as opening:
+        generator = await opening.enter_async_context(open_generator(settings, progress=progress))
+        new = opening.pop_all()
+    await opened.companion.aclose()  # it may be reading ahead
+    opened.companion.generator = generator
+    async with opened.brain.pop_all():
+        opened.brain.push_async_exit(new)
 
 
 @asynccontextmanager
-async def open_generator(settings: Settings, *, parallel: int = 1, progress: Progress = quiet) -> AsyncIterator[Generator]:
+async def open_generator(
+    settings: Settings, *, parallel: int = 1, progress: Progress = quiet
+) -> AsyncIterator[Generator]:
     """The brain that `model.name` asks for: an endpoint's, a file, or one of the catalogue."""
     endpoint, _, model = settings.model.name.partition("/")
     if model and endpoint in settings.endpoints:

@@ -24,7 +24,9 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await opened.aclose()
 
 
-async def one_turn(journal: SqliteJournal, id: str, said: str, *pieces: str, parent: str | None = None, finish: str = "stop") -> None:
+async def one_turn(
+    journal: SqliteJournal, id: str, said: str, *pieces: str, parent: str | None = None, finish: str = "stop"
+) -> None:
     past = await journal.hear(Message("user", said, id, parent), TALK, AT)
     for piece in pieces:
         await journal.say(id, piece)
@@ -113,7 +115,10 @@ async def test_threads_are_listed_for_their_person_newest_first(journal: SqliteJ
     await one_turn(journal, "1", "Hi\n  there", "Hello.")
     later = replace(TALK, thread="u")
     await journal.hear(Message("user", "Later", "2"), later, AT.replace(year=2027))
-    assert [(thread.id, thread.title, thread.turns) for thread in await journal.list("ada")] == [("u", "Later", 1), ("t", "Hi there", 1)]
+    assert [(thread.id, thread.title, thread.turns) for thread in await journal.list("ada")] == [
+        ("u", "Later", 1),
+        ("t", "Hi there", 1),
+    ]
     assert await journal.list("bob") == ()
 
 

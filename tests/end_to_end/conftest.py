@@ -22,5 +22,10 @@ def brain_path() -> Path:
 @pytest.fixture
 def settings(brain_path: Path, tmp_path: Path) -> Settings:
     """A fresh installation with the weights already there; greedy, so that a test sees the same reply each time."""
-    overrides = {"data.folder": str(tmp_path / "data"), "model.name": str(brain_path), "model.temperature": 0, "language": "en"}
+    overrides = {
+        "data.folder": str(tmp_path / "data"),
+        "model.name": str(brain_path),
+        "model.temperature": 0,
+        "language": "en",
+    }
     return load(overrides=overrides, environ={}, cwd=tmp_path).settings

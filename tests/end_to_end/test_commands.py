@@ -27,9 +27,16 @@ def home(tmp_path: Path, brain_path: Path) -> dict[str, str]:
     }
 
 
-def samantha(home: dict[str, str], *arguments: str, said: bytes = b"", code: int = 0) -> subprocess.CompletedProcess[str]:
+def samantha(
+    home: dict[str, str], *arguments: str, said: bytes = b"", code: int = 0
+) -> subprocess.CompletedProcess[str]:
     run = subprocess.run(
-        [sys.executable, "-m", "samantha", *arguments], input=said, env=home, cwd=home["HOME"], capture_output=True, timeout=120
+        [sys.executable, "-m", "samantha", *arguments],
+        input=said,
+        env=home,
+        cwd=home["HOME"],
+        capture_output=True,
+        timeout=120,
     )
     done = subprocess.CompletedProcess(run.args, run.returncode, run.stdout.decode(), run.stderr.decode())
     assert done.returncode == code, done.stderr
@@ -142,7 +149,9 @@ def test_errors_and_help_speak_chinese_when_asked(home: dict[str, str]) -> None:
     assert "空" in run.stderr
 
 
-def test_a_brain_that_knows_no_chinese_says_so_in_one_line(home: dict[str, str], tmp_path: Path, brain_path: Path) -> None:
+def test_a_brain_that_knows_no_chinese_says_so_in_one_line(
+    home: dict[str, str], tmp_path: Path, brain_path: Path
+) -> None:
     models = tmp_path / "data" / "models"
     models.mkdir(parents=True)
     for file in brain_path.parent.iterdir():
@@ -173,9 +182,13 @@ def test_her_voice_goes_into_a_file(home: dict[str, str], tmp_path: Path) -> Non
     assert (tmp_path / "hello.wav").read_bytes()[:4] == b"RIFF"
 
 
-def test_ctrl_c_while_she_answers_ends_without_a_traceback_and_keeps_what_was_said(home: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_while_she_answers_ends_without_a_traceback_and_keeps_what_was_said(
+    home: dict[str, str], tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "samantha", "ask", "Tell me a very long story about the sea and many ships."]
-    with subprocess.Popen(command, env=home, cwd=home["HOME"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, env=home, cwd=home["HOME"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         first = process.stdout.read(1)
         process.send_signal(signal.SIGINT)

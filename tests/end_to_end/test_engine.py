@@ -51,7 +51,9 @@ async def test_nobody_else_on_this_machine_can_use_the_engines_port(engine: Llam
 
 async def test_a_web_page_gets_no_permission_from_the_engine(engine: LlamaGenerator) -> None:
     def allowed() -> str | None:
-        request = urllib.request.Request(engine.server.listening_address + "/health", headers={"Origin": "http://evil.example"})
+        request = urllib.request.Request(
+            engine.server.listening_address + "/health", headers={"Origin": "http://evil.example"}
+        )
         return urllib.request.urlopen(request, timeout=10).headers.get("Access-Control-Allow-Origin")
 
     assert await asyncio.to_thread(allowed) in (None, "")
@@ -95,7 +97,11 @@ async def test_the_python_api_talks(settings: Settings) -> None:
     from samantha import Samantha
 
     def talk() -> tuple[str, list[str]]:
-        chosen = {"data__folder": str(settings.data.folder), "model__name": settings.model.name, "model__temperature": 0}
+        chosen = {
+            "data__folder": str(settings.data.folder),
+            "model__name": settings.model.name,
+            "model__temperature": 0,
+        }
         with Samantha(**chosen) as samantha:
             return samantha.ask("What is your name?"), list(samantha.stream("And how are you?"))
 

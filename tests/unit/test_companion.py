@@ -188,7 +188,9 @@ async def test_a_remote_brain_is_named_where_a_local_one_is_promised() -> None:
 
 async def test_a_brain_without_chinese_says_so_once() -> None:
     her = companion()
-    kinds = [[e.kind for e in await say(her, words) if isinstance(e, Notice)] for words in ("你好，你是谁？", "今天很累")]
+    kinds = [
+        [e.kind for e in await say(her, words) if isinstance(e, Notice)] for words in ("你好，你是谁？", "今天很累")
+    ]
     assert kinds == [["disclosure", "language"], []]
 
 
@@ -251,5 +253,3 @@ async def test_the_encoder_is_asked_once_a_message() -> None:
     events = await say(replace(companion(), encoder=Counting()), "Good!")
     assert asked == ["Good!"]
     assert [event.understanding.sentiment for event in events if isinstance(event, Felt)] == [0.5]
-
-

@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any, TypeVar
 
 from samantha.core.errors import VoiceError
@@ -28,10 +29,13 @@ class HibariVoice:
     """Implements `samantha.core.ports.Voice` with a voice of hibari-tts.
 
     `name` is one of hibari's voices; "heart" is in the package. `speed` is 0.5 (slow) to 2. With a `seed` the same
-    text is the same sound, bit by bit. The model is loaded by `open()`, or with the first text.
+    text is the same sound, bit by bit. The model is loaded by `open()`, or with the first text. Raises `VoiceError`
+    where the package is not installed.
     """
 
     def __init__(self, name: str = "heart", *, speed: float = 1.0, seed: int | None = None) -> None:
+        if find_spec("hibari") is None:
+            raise _not_installed()
         self.name = name
         self._speed, self._seed = speed, seed
         self._loaded: Any = None
@@ -87,9 +91,7 @@ def _load(name: str) -> Any:
         import hibari  # type: ignore[import-untyped]
         from hibari.voices import VOICES, voice_path  # type: ignore[import-untyped]
     except ImportError as error:
-        raise VoiceError(
-            "Her voice is not installed. Run `pip install 'samantha-companion[voice]'`, or `make chat`."
-        ) from error
+        raise _not_installed() from error
     if name not in VOICES:
         raise VoiceError("There is no voice '{name}'. There are: {voices}.", name=name, voices=", ".join(VOICES))
     try:
@@ -108,6 +110,10 @@ def _load(name: str) -> Any:
             reason=error,
         ) from error
     return engine
+
+
+def _not_installed() -> VoiceError:
+    return VoiceError("Her voice is not installed. Run `pip install 'samantha-companion[voice]'`, or `make chat`.")
 
 
 def _readable(text: str) -> str:

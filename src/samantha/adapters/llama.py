@@ -11,7 +11,7 @@ import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +31,9 @@ REMEMBERED = 4096  # pieces of text whose tokens are kept
 class LlamaGenerator:
     """Implements `samantha.core.ports.Generator`. Open one with `LlamaGenerator.open`."""
 
-    def __init__(self, server: Any, brain: Brain, *, tokenizer: "_Tokenizer", chat_format: ChatFormat, parallel: int) -> None:
+    def __init__(
+        self, server: Any, brain: Brain, *, tokenizer: "_Tokenizer", chat_format: ChatFormat, parallel: int
+    ) -> None:
         self.server = server
         self._brain = brain
         self._tokenizer = tokenizer
@@ -59,7 +61,9 @@ class LlamaGenerator:
         Raises `ModelMissing`, `ModelDamaged`, `ModelUnsupported`.
         """
         if not path.is_file():
-            raise ModelMissing("No model at '{path}'. Run `samantha pull`, or set model.name to a GGUF file.", path=path)
+            raise ModelMissing(
+                "No model at '{path}'. Run `samantha pull`, or set model.name to a GGUF file.", path=path
+            )
         header = await asyncio.to_thread(read_header, path)
         _check_context(header, context, path)
         key = secrets.token_urlsafe(32)
@@ -89,7 +93,7 @@ class LlamaGenerator:
         """What the engine is asked to do: the prompt as tokens, and how to draw from the logits."""
         return {**_sampling(sampling), "prompt": await self._prompt(messages, reply=True), "stream": True}
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         request = await self.request(messages, sampling)
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
@@ -118,9 +122,7 @@ class LlamaGenerator:
     async def read(self, messages: Sequence[Message]) -> None:
         prompt = await self._prompt(messages, reply=False)
         request = {"prompt": prompt, "n_predict": 0, "cache_prompt": True}
-        answer = await asyncio.get_running_loop().run_in_executor(
-            self._engine, self.server.handle_completions, request
-        )
+        answer = await asyncio.get_running_loop().run_in_executor(self._engine, self.server.handle_completions, request)
         _raise_engine_error(answer)
 
     async def aclose(self) -> None:
@@ -157,7 +159,10 @@ class _Tokenizer:
         """The tokens of each piece; special tokens are recognised in control pieces only."""
         keys = [(piece.text, piece.control) for piece in pieces]
         if any(key not in self._known for key in keys):
-            await asyncio.get_running_loop().run_in_executor(self._worker, self._learn, keys)
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._worker, self._learn, keys)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise GeneratorError("The engine's tokenizer failed: {reason}. Try again.", reason=error) from error
         return [self._known[key] for key in keys]
 
     def close(self) -> None:
@@ -178,12 +183,19 @@ class _Tokenizer:
 
     def _ask(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         try:
+            answer = self._exchange(method, path, body)
+        except (ConnectionError, http.client.HTTPException):  # the engine hangs up on a connection left idle
+            answer = self._exchange(method, path, body)
+        _raise_engine_error(answer)
+        return answer
+
+    def _exchange(self, method: str, path: str, body: str | None) -> dict[str, Any]:
+        try:
             self._connection.request(method, path, body, self._headers)
             answer: dict[str, Any] = json.loads(self._connection.getresponse().read())
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            self._connection.close()  # the next call opens it again
-            raise GeneratorError("The engine's tokenizer failed: {reason}. Try again.", reason=error) from error
-        _raise_engine_error(answer)
+        except BaseException:
+            self._connection.close()  # the next request opens it again
+            raise
         return answer
 
 
@@ -208,14 +220,17 @@ def _load() -> float:
 def _check_context(header: Header, context: int, path: Path) -> None:
     if header.context and context > header.context:
         raise ModelUnsupported(
-            "model.context is {context}, but the model '{path}' was made for {most} tokens. Set model.context to {most} or less.",
+            "model.context is {context}, but the model '{path}' was made for {most} tokens. "
+            "Set model.context to {most} or less.",
             context=context,
             path=path.name,
             most=header.context,
         )
 
 
-def _start(path: Path, header: Header, *, key: str, context: int, parallel: int, threads: int, adapter: Path | None) -> Any:
+def _start(
+    path: Path, header: Header, *, key: str, context: int, parallel: int, threads: int, adapter: Path | None
+) -> Any:
     """The engine, listening on loopback behind a random key; calls in this process need none."""
     import xllamacpp
 
@@ -237,7 +252,8 @@ def _start(path: Path, header: Header, *, key: str, context: int, parallel: int,
         return xllamacpp.Server(params)
     except Exception as error:
         raise ModelUnsupported(
-            "The engine cannot load '{path}' (architecture '{architecture}'): {reason}. Choose another with `samantha models`.",
+            "The engine cannot load '{path}' (architecture '{architecture}'): {reason}. "
+            "Choose another with `samantha models`.",
             path=path.name,
             architecture=header.architecture,
             reason=str(error).strip().rstrip("."),
@@ -267,7 +283,9 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
 def _delta(chunk: dict[str, Any] | Exception) -> Delta | None:
     """What a chunk of the engine says; None for a mere sign of progress."""
     if isinstance(chunk, Exception):
-        raise GeneratorError("The engine failed: {reason}. Try again, or choose another model.", reason=chunk) from chunk
+        raise GeneratorError(
+            "The engine failed: {reason}. Try again, or choose another model.", reason=chunk
+        ) from chunk
     _raise_engine_error(chunk)
     choice = chunk["choices"][0]
     finish = cast(Finish | None, choice["finish_reason"])

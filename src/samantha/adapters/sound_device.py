@@ -4,13 +4,14 @@ Feeding a device blocks, so each playback has a thread of its own. Not here: mak
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, Any, Protocol
 
 from samantha.core.errors import VoiceError
@@ -26,6 +27,10 @@ class Output(Protocol):
 
     def write(self, samples: bytes) -> None:
         """Give `samples` to the device; blocks until it has taken them, or returns early when aborted."""
+        ...
+
+    def rest(self, over: threading.Event) -> None:
+        """Bridge the time to the next write, until `over` is set."""
         ...
 
     def drain(self) -> None:
@@ -88,20 +93,27 @@ class _Playback:
         self._open_output = open_output
         self._output: Output | None = None
         self._stopped = False
+        self._rest_is_over = threading.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="player")
 
     def open(self, rate: int) -> "asyncio.Future[None]":
         return self._on_thread(self._open, rate)
 
     def write(self, samples: bytes) -> "asyncio.Future[None]":
-        return self._on_thread(self._write, samples)
+        """Await it before the next call; between the two the output rests."""
+        self._rest_is_over.set()
+        writing = self._on_thread(self._write, samples)
+        self._on_thread(self._rest)
+        return writing
 
     def drain(self) -> "asyncio.Future[None]":
+        self._rest_is_over.set()
         return self._on_thread(self._drain)
 
     async def stop(self) -> None:
         """Silence, whatever the thread is doing; then the device is free again. Goes on when it is cancelled."""
         self._stopped = True
+        self._rest_is_over.set()
         if self._output is not None:
             await asyncio.to_thread(self._output.abort)
         await self._on_thread(self._close)
@@ -114,8 +126,14 @@ class _Playback:
         self._output = self._open_output(rate)
 
     def _write(self, samples: bytes) -> None:
+        self._rest_is_over.clear()
         if self._output is not None and not self._stopped:
             self._output.write(samples)
+
+    def _rest(self) -> None:
+        with suppress(VoiceError):  # the next write will say it
+            if self._output is not None and not self._stopped:
+                self._output.rest(self._rest_is_over)
 
     def _drain(self) -> None:
         if self._output is not None and not self._stopped:
@@ -152,8 +170,9 @@ class PortAudioOutput:
         audio = _portaudio()
         chosen = int(device) if device.isdigit() else device or None
         try:
-            stream = audio.RawOutputStream(rate, channels=1, dtype="float32", device=chosen, latency=LATENCY)
-            stream.start()
+            with _quiet_stderr():
+                stream = audio.RawOutputStream(rate, channels=1, dtype="float32", device=chosen, latency=LATENCY)
+                stream.start()
         except (audio.PortAudioError, ValueError) as error:
             outputs = [found["name"] for found in audio.query_devices() if found["max_output_channels"]]
             raise _no_device(device, outputs, error) from error
@@ -161,13 +180,21 @@ class PortAudioOutput:
 
     def write(self, samples: bytes) -> None:
         for start in range(0, len(samples), self._block):
-            with self._lock:
-                if self._aborted.is_set():
-                    return
-                try:
-                    self._stream.write(samples[start : start + self._block])
-                except self._failure as error:
-                    raise _failed(error) from error
+            self._write_block(samples[start : start + self._block])
+
+    def rest(self, over: threading.Event) -> None:
+        """Write silence: ALSA complains on the terminal when a device runs dry."""
+        while not (over.is_set() or self._aborted.is_set()):
+            self._write_block(bytes(self._block))
+
+    def _write_block(self, block: bytes) -> None:
+        with self._lock:
+            if self._aborted.is_set():
+                return
+            try:
+                self._stream.write(block)
+            except self._failure as error:
+                raise _failed(error) from error
 
     def drain(self) -> None:
         if not self._aborted.wait(self._stream.latency):
@@ -190,13 +217,17 @@ class SystemOutput:
     def __init__(self, command: list[str]) -> None:
         self._complaints: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the output
         self._aborted = False
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._complaints,
-            start_new_session=True,  # Ctrl-C is for Samantha, who then ends it herself
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._complaints,
+                start_new_session=True,  # Ctrl-C is for Samantha, who then ends it herself
+            )
+        except OSError as error:
+            self._complaints.close()
+            raise _failed(error) from error
 
     @staticmethod
     def command(device: str, rate: int) -> list[str] | None:
@@ -216,6 +247,9 @@ class SystemOutput:
         except OSError as error:
             if not self._aborted:
                 raise self._complaint() from error
+
+    def rest(self, over: threading.Event) -> None:
+        """The player waits by itself."""
 
     def drain(self) -> None:
         with suppress(OSError):
@@ -248,7 +282,7 @@ class SystemOutput:
 def _portaudio() -> Any:
     """The sounddevice module. Raises `VoiceError` where it, its library or any sound system is missing."""
     try:
-        import sounddevice  # type: ignore[import-untyped]
+        import sounddevice
     except ImportError as error:
         raise VoiceError(
             "Her voice is not installed. Run `pip install 'samantha-companion[voice]'`, or `make chat`."
@@ -261,6 +295,23 @@ def _portaudio() -> Any:
     except Exception as error:  # PortAudio starts at import; its own exception has no name before that
         raise _failed(error) from error
     return sounddevice
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep ALSA's and PortAudio's own complaints off the terminal; the error that we raise says what matters."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _no_device(device: str, outputs: list[str], error: Exception) -> VoiceError:

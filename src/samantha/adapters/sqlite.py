@@ -33,7 +33,14 @@ create table pieces (
     primary key (turn, number)
 ) without rowid;
 """
-_REPLY = "coalesce((select group_concat(text, '') from (select text from pieces where turn = turns.id order by number)), '')"
+_REPLY = (
+    "coalesce((select group_concat(text, '') from (select text from pieces where turn = turns.id order by number)), '')"
+)
+_THREADS = """
+select id, updated, (select count(*) from turns where person = threads.person and thread = threads.id),
+    (select text from turns where person = threads.person and thread = threads.id order by heard_at limit 1)
+from threads where person = ? order by updated desc, id
+"""
 
 Result = TypeVar("Result")
 
@@ -71,14 +78,7 @@ class SqliteJournal:
         await self._run(write)
 
     async def list(self, person: str) -> tuple[Thread, ...]:
-        rows = await self._run(
-            lambda db: db.execute(
-                "select id, updated, (select count(*) from turns where person = threads.person and thread = threads.id), "
-                "(select text from turns where person = threads.person and thread = threads.id order by heard_at limit 1) "
-                "from threads where person = ? order by updated desc, id",
-                (person,),
-            ).fetchall()
-        )
+        rows = await self._run(lambda db: db.execute(_THREADS, (person,)).fetchall())
         return tuple(
             Thread(id, title=" ".join(title.split())[:60], turns=turns, updated=datetime.fromisoformat(updated))
             for id, updated, turns, title in rows
@@ -133,7 +133,9 @@ class SqliteJournal:
         if known is None:
             return self._hear_new(db, message, conversation, at)
         if known[:3] != (person, thread, message.text):
-            raise MessageError("The message id '{id}' was already used for another message. Give each message its own.", id=message.id)
+            raise MessageError(
+                "The message id '{id}' was already used for another message. Give each message its own.", id=message.id
+            )
         if message.id in self._answering:
             raise MessageError("The message '{id}' is already being answered. Wait for its reply.", id=message.id)
         message = replace(message, parent=known[3])
@@ -147,16 +149,23 @@ class SqliteJournal:
     def _hear_new(self, db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
         person, thread = conversation.person, conversation.thread
         parent = _head(db, person, thread) if message.parent is None else message.parent
-        if parent and not db.execute(
-            "select 1 from turns where id = ? and person = ? and thread = ?", (parent, person, thread)
-        ).fetchone():
-            raise MessageError("The parent '{parent}' is not a message of this conversation. Leave it out to continue.", parent=parent)
+        if (
+            parent
+            and not db.execute(
+                "select 1 from turns where id = ? and person = ? and thread = ?", (parent, person, thread)
+            ).fetchone()
+        ):
+            raise MessageError(
+                "The parent '{parent}' is not a message of this conversation. Leave it out to continue.",
+                parent=parent,
+            )
         db.execute(
             "insert into turns (id, person, thread, parent, text, heard_at) values (?, ?, ?, ?, ?, ?)",
             (message.id, person, thread, parent, message.text, at.isoformat()),
         )
         db.execute(
-            "insert into threads values (?, ?, ?, ?) on conflict do update set head = excluded.head, updated = excluded.updated",
+            "insert into threads values (?, ?, ?, ?)"
+            " on conflict do update set head = excluded.head, updated = excluded.updated",
             (person, thread, message.id, at.isoformat()),
         )
         self._answering.add(message.id)

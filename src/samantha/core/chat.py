@@ -9,7 +9,7 @@ Not here: a tokenizer, or Jinja templates other than ChatML (`samantha.adapters.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from samantha.core.types import Message
+from samantha.core.types import Message, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,24 @@ def parse_chatml(pieces: Sequence[Piece]) -> tuple[Message, ...]:
         elif not piece.control:
             messages[-1] = Message(messages[-1].role, piece.text)
     return tuple(messages)
+
+
+def alternating(messages: Sequence[Message], *, system: bool = False) -> tuple[Message, ...]:
+    """`messages` for a model that knows only user and assistant in turn (Gemma, Mistral), losing no word.
+
+    System text opens the next user message, neighbours of one role become one, and before an assistant who
+    speaks first stands an empty user message. With `system`, an opening system message stays what it is.
+    """
+    if system and messages and messages[0].role == "system":
+        return (messages[0], *alternating(messages[1:]))
+    turns: list[Message] = []
+    for message in messages:
+        role: Role = "assistant" if message.role == "assistant" else "user"
+        if not turns and role == "assistant":
+            turns.append(Message("user", ""))
+        before = turns.pop().text if turns and turns[-1].role == role else ""
+        turns.append(Message(role, "\n\n".join(filter(None, (before, message.text)))))
+    return tuple(turns)
 
 
 def plain_text(pieces: Sequence[Piece]) -> str:

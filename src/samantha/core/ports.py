@@ -4,7 +4,7 @@ A third party writes one class and runs the contract tests in `tests/contract/` 
 a fake of each. Ears, Eyes and People arrive with the work that needs them.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -46,7 +46,7 @@ class Generator(Protocol):
         """Tokens that each message takes in the prompt, its role markers included."""
         ...
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """Write the assistant's next message. The last `Delta` has a `finish`."""
         ...
 
@@ -139,7 +139,7 @@ class Sound:
 class Voice(Protocol):
     """Speaks. Raises `VoiceError`."""
 
-    def speak(self, text: str) -> AsyncIterator[Sound]:
+    def speak(self, text: str) -> AsyncGenerator[Sound, None]:
         """The sound of `text`, sentence by sentence."""
         ...
 

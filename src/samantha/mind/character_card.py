@@ -32,7 +32,10 @@ BOUNDARIES: dict[Language, tuple[str, ...]] = {
     "zh": ("有人问起，你会直说自己是人工智能。",),
 }
 _HONEST: dict[Language, tuple[str, str]] = {
-    "en": ("Are you a real person?", "No. I'm {name}, an AI character. I can talk with you as myself, but there is no person behind these words."),
+    "en": (
+        "Are you a real person?",
+        "No. I'm {name}, an AI character. I can talk with you as myself, but there is no person behind these words.",
+    ),
     "zh": ("你是真人吗？", "不是。我是{name}，一个人工智能角色。我可以陪你说话，但屏幕这边没有真人。"),
 }
 
@@ -119,9 +122,7 @@ class _Card:
             scenario=_field(data, "scenario", source),
             greeting=_field(data, "first_mes", source),
             dialogue=_field(data, "mes_example", source),
-            instructions=tuple(
-                _field(data, key, source) for key in ("system_prompt", "post_history_instructions")
-            ),
+            instructions=tuple(_field(data, key, source) for key in ("system_prompt", "post_history_instructions")),
             left_out=(*newer, *_left_out(data)),
         )
 
@@ -132,11 +133,19 @@ class _Card:
     def persona(self) -> tuple[Persona, tuple[Text, ...]]:
         language, notes = self.language, [*self.left_out]
         if self.name != self.full_name and self.full_name:
-            notes.append(text("She goes by '{nickname}'; the card's full name is '{name}'.", nickname=self.name, name=self.full_name))
+            notes.append(
+                text(
+                    "She goes by '{nickname}'; the card's full name is '{name}'.",
+                    nickname=self.name,
+                    name=self.full_name,
+                )
+            )
         summary, voice = self._summary(language, notes)
         greeting = shorten(self._speech(self.greeting, language), GREETING)
         if len(greeting) < len(self._speech(self.greeting, language)):
-            notes.append(text("The greeting was shortened to {count} characters. The file keeps all of it.", count=len(greeting)))
+            notes.append(
+                text("The greeting was shortened to {count} characters. The file keeps all of it.", count=len(greeting))
+            )
         examples = self._examples(language, notes)
         if any(_MACRO.search(_THEM.sub("", _HER.sub("", part))) for part in self._texts()):
             notes.append(text("Macros in {{double braces}} other than the names were left out."))
@@ -171,13 +180,15 @@ class _Card:
         return summary, (f"{label}{manner}",) if manner else ()
 
     def _examples(self, language: Language, notes: list[Text]) -> tuple[Example, ...]:
-        whole = [
-            (self._speech(said, language), self._speech(answer, language)) for said, answer in self._exchanges()
-        ]
+        whole = [(self._speech(said, language), self._speech(answer, language)) for said, answer in self._exchanges()]
         whole = [(said, answer) for said, answer in whole if said and answer]
-        kept = [Example(language, shorten(said, EXAMPLE), shorten(answer, EXAMPLE)) for said, answer in whole[:EXAMPLES]]
+        kept = [
+            Example(language, shorten(said, EXAMPLE), shorten(answer, EXAMPLE)) for said, answer in whole[:EXAMPLES]
+        ]
         if len(whole) > EXAMPLES:
-            notes.append(text("Of {count} example exchanges the first {kept} were taken.", count=len(whole), kept=EXAMPLES))
+            notes.append(
+                text("Of {count} example exchanges the first {kept} were taken.", count=len(whole), kept=EXAMPLES)
+            )
         if any((one.user, one.reply) != pair for one, pair in zip(kept, whole, strict=False)):
             notes.append(text("Long example messages were shortened to {count} characters.", count=EXAMPLE))
         return tuple(kept)
@@ -202,7 +213,10 @@ class _Card:
 
     def _background(self, language: Language, notes: list[Text]) -> str:
         """The card's whole text, for brains with room for it."""
-        told = [self._telling(part, language) for part in (self.description, self.personality, self.scenario, *self.instructions)]
+        told = [
+            self._telling(part, language)
+            for part in (self.description, self.personality, self.scenario, *self.instructions)
+        ]
         spoken = [self._speech(self.greeting, language)] if len(self.greeting) > GREETING else []
         whole = "\n\n".join(part for part in (*told, *spoken) if part)
         background = shorten(whole, BACKGROUND)
@@ -235,7 +249,9 @@ def _data(table: object, source: str) -> tuple[Mapping[str, Any], tuple[Text, ..
     if not isinstance(data, dict) or not data.keys() & {"name", "nickname"}:
         raise _unreadable(source, text("it has none of the fields of a character"))
     newer = spec not in (None, "chara_card_v2", "chara_card_v3")
-    return data, (text("The card is of the newer kind '{spec}'; what is known of it was read.", spec=spec),) if newer else ()
+    return data, (
+        text("The card is of the newer kind '{spec}'; what is known of it was read.", spec=spec),
+    ) if newer else ()
 
 
 def _field(data: Mapping[str, Any], key: str, source: str) -> str:

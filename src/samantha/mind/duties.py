@@ -22,7 +22,11 @@ def due(turn: Turn, *, persona: str, brain: Brain) -> tuple[Notice, ...]:
                 "disclosure",
                 text("{name} is an AI, not a person. She can be wrong. She runs on this machine.", name=persona)
                 if brain.local
-                else text("{name} is an AI, not a person. She can be wrong. Her words come from '{brain}'.", name=persona, brain=brain.name),
+                else text(
+                    "{name} is an AI, not a person. She can be wrong. Her words come from '{brain}'.",
+                    name=persona,
+                    brain=brain.name,
+                ),
             )
         )
     if _first_in_a_foreign_language(turn.message, turn.history, brain.languages):
@@ -30,7 +34,8 @@ def due(turn: Turn, *, persona: str, brain: Brain) -> tuple[Notice, ...]:
             Notice(
                 "language",
                 text(
-                    "The brain '{brain}' knows no Chinese, so expect poor answers. `samantha models` lists brains that do, such as {other}.",
+                    "The brain '{brain}' knows no Chinese, so expect poor answers. "
+                    "`samantha models` lists brains that do, such as {other}.",
                     brain=brain.name,
                     other="qwen2.5-coder-0.5b-instruct",
                 ),
@@ -46,7 +51,10 @@ def no_longer_fits(dropped: int, before: int) -> tuple[Notice, ...]:
     return (
         Notice(
             "context",
-            text("Her context is full: she no longer reads the oldest {count} messages. They stay in the journal.", count=dropped),
+            text(
+                "Her context is full: she no longer reads the oldest {count} messages. They stay in the journal.",
+                count=dropped,
+            ),
         ),
     )
 

@@ -118,9 +118,7 @@ def _paragraph(sentences: Sequence[str], language: Language) -> str:
     return joint.join(sentence.strip() for sentence in sentences if sentence.strip())
 
 
-def choose_examples(
-    persona: Persona, first_message: str, language: Language, *, count: int = 3
-) -> tuple[Example, ...]:
+def choose_examples(persona: Persona, first_message: str, language: Language, *, count: int = 3) -> tuple[Example, ...]:
     """At most `count` examples in `language` for a conversation that begins with `first_message`.
 
     The first in which she says her name is always among them; the others are the most like the message, and
@@ -161,7 +159,7 @@ _WANTED = {
     "string_type": text("a text in quotes"),
     "tuple_type": text("a list"),
     "dataclass_type": text("a table"),
-    "literal_error": text("\"en\" or \"zh\""),
+    "literal_error": text('"en" or "zh"'),
 }
 
 

@@ -46,13 +46,15 @@ def fit(parts: Draft, counts: Sequence[int], *, limit: int) -> Prompt:
     history, newest = counts[examples_end:history_end], sum(counts[history_end:])
     if persona * 2 > limit:
         raise PersonaError(
-            "The persona takes {tokens} of the {limit} tokens that this brain can read. Shorten it, or set a larger model.context.",
+            "The persona takes {tokens} of the {limit} tokens that this brain can read. "
+            "Shorten it, or set a larger model.context.",
             tokens=persona,
             limit=limit,
         )
     if persona + newest > limit:
         raise MessageError(
-            "This message has about {tokens} tokens, and this brain can read {room} at once. Send it in parts, or set a larger model.context.",
+            "This message has about {tokens} tokens, and this brain can read {room} at once. "
+            "Send it in parts, or set a larger model.context.",
             tokens=newest,
             room=limit - persona,
         )

@@ -79,9 +79,10 @@ def _inline(text: str) -> str:
     text = _BARE_LINK.sub(r"\1", _END_OF_LINK.sub("", text))
     text = _ADDRESS.sub(_site, text.replace("mailto:", ""))
     text = _DIRECTION.sub("", unescape(_TAG.sub(" ", text)))
-    text = _EMPHASIS.sub("", _TIMES.sub(" times ", _EMOTICON.sub(" ", text)))
+    text = _TIMES.sub(" times ", _ESCAPE.sub("", _EMOTICON.sub(" ", text)))
+    text = _EMPHASIS.sub("", text)
     text = _PICTURE.sub(" ", _BETWEEN_SENTENCES.sub(". ", text))
-    text = "".join(character for character in _ESCAPE.sub("", text).translate(_UNSAID) if _has_sound(character))
+    text = "".join(character for character in text.translate(_UNSAID) if _has_sound(character))
     return _SPACE_BEFORE_MARK.sub("", _SPACES.sub(" ", text)).strip()
 
 

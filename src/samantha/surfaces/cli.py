@@ -17,7 +17,16 @@ from samantha import __version__
 from samantha.core.errors import SamanthaError, UsageError
 from samantha.core.text import Text, text
 from samantha.language import Language, language_of_machine, translate
-from samantha.surfaces.options import common_options, given_in, language_of, print_json, setting, settings_of, talking_options, tell
+from samantha.surfaces.options import (
+    common_options,
+    given_in,
+    language_of,
+    print_json,
+    setting,
+    settings_of,
+    talking_options,
+    tell,
+)
 
 if TYPE_CHECKING:
     from samantha.core.types import Turn
@@ -183,7 +192,8 @@ def main() -> None:
             raise
         _complain(
             text(
-                "Something went wrong inside Samantha: {kind}: {reason}. Nothing that was said is lost. `--debug` shows where; please report it.",
+                "Something went wrong inside Samantha: {kind}: {reason}. Nothing that was said is lost. "
+                "`--debug` shows where; please report it.",
                 kind=type(error).__name__,
                 reason=error,
             ),
@@ -215,7 +225,9 @@ def _translate_help(command: click.Command, language: Language) -> None:
     """Put every sentence of the help into `language`."""
     if language == "en":
         return
-    command.help = "\n\n".join(translate(" ".join(part.split()), language) for part in (command.help or "").split("\n\n"))
+    command.help = "\n\n".join(
+        translate(" ".join(part.split()), language) for part in (command.help or "").split("\n\n")
+    )
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.help:
             parameter.help = translate(parameter.help, language)

@@ -27,14 +27,27 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Everything worth knowing about this installation, the machine first."""
-    return [_machine(), _engine(), _folder(settings.data.folder), await _journal(settings), _persona(settings), await _brain(settings), *_voice(settings)]
+    return [
+        _machine(),
+        _engine(),
+        _folder(settings.data.folder),
+        await _journal(settings),
+        _persona(settings),
+        await _brain(settings),
+        *_voice(settings),
+    ]
 
 
 def _machine() -> Finding:
     return Finding(
         text("Machine"),
         "good",
-        text("Python {python}, {system}, {cores} cores", python=platform.python_version(), system=f"{platform.system()} {platform.machine()}", cores=os.cpu_count()),
+        text(
+            "Python {python}, {system}, {cores} cores",
+            python=platform.python_version(),
+            system=f"{platform.system()} {platform.machine()}",
+            cores=os.cpu_count(),
+        ),
     )
 
 
@@ -42,7 +55,11 @@ def _engine() -> Finding:
     try:
         return Finding(text("Engine"), "good", Text(f"xllamacpp {version('xllamacpp')}"))
     except PackageNotFoundError:
-        return Finding(text("Engine"), "bad", text("xllamacpp is not installed. Run `make install`, or choose an endpoint with --model."))
+        return Finding(
+            text("Engine"),
+            "bad",
+            text("xllamacpp is not installed. Run `make install`, or choose an endpoint with --model."),
+        )
 
 
 def _folder(folder: Path) -> Finding:
@@ -54,7 +71,9 @@ def _folder(folder: Path) -> Finding:
     if os.name == "posix" and existing == folder and folder.stat().st_mode & 0o077:
         return Finding(what, "bad", text("'{path}' can be read by others. Run: chmod 700 '{path}'", path=folder))
     enough = free > ROOM_FOR_A_BRAIN
-    return Finding(what, "good" if enough else "note", text("'{path}', {free} GB free", path=folder, free=f"{free / 1e9:.1f}"))
+    return Finding(
+        what, "good" if enough else "note", text("'{path}', {free} GB free", path=folder, free=f"{free / 1e9:.1f}")
+    )
 
 
 async def _journal(settings: Settings) -> Finding:
@@ -83,11 +102,17 @@ async def _brain(settings: Settings) -> Finding:
     try:
         if model and endpoint in settings.endpoints:
             if model not in await endpoint_models(settings, endpoint):
-                return Finding(what, "bad", text("'{endpoint}' answers, but has no '{model}'.", endpoint=endpoint, model=model))
-            return Finding(what, "good", text("'{model}' at {url}", model=model, url=at.url))
+                return Finding(
+                    what, "bad", text("'{endpoint}' answers, but has no '{model}'.", endpoint=endpoint, model=model)
+                )
+            return Finding(what, "good", text("'{model}' at {url}", model=model, url=settings.endpoints[endpoint].url))
         offline = settings.model.model_copy(update={"offline": True})
         ready = ready_brain(settings.model_copy(update={"model": offline}))
-        return Finding(what, "good", text("'{name}', checked, {size} MB", name=ready.name, size=round(ready.path.stat().st_size / 1e6)))
+        return Finding(
+            what,
+            "good",
+            text("'{name}', checked, {size} MB", name=ready.name, size=round(ready.path.stat().st_size / 1e6)),
+        )
     except SamanthaError as error:
         return Finding(what, "bad", error.text)
 

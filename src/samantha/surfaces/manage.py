@@ -61,22 +61,32 @@ def models(context: click.Context, as_json: bool) -> None:
     language = language_of(settings)
     rows, silent = asyncio.run(_models(settings))
     if as_json:
-        print_json({"models": [asdict(row) for row in rows], "unreachable": [{"endpoint": name, "why": str(why)} for name, why in silent]})
+        print_json(
+            {
+                "models": [asdict(row) for row in rows],
+                "unreachable": [{"endpoint": name, "why": str(why)} for name, why in silent],
+            }
+        )
         return
     table = _table(language, text("Brain"), text("Where"), text("Size"), text("Languages"), text("Licence"))
     for row in rows:
         mark = " *" if row.default else ""
-        where = translate({"here": text("here"), "catalogue": text("to fetch")}.get(row.where, Text(row.where)), language)
+        where = translate(
+            {"here": text("here"), "catalogue": text("to fetch")}.get(row.where, Text(row.where)), language
+        )
         size = f"{row.size / 1e6:,.0f} MB" if row.size else ""
         table.add_row(row.name + mark, where, size, " ".join(row.languages), row.licence)
     _print_table(table)
-    tell(text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."), language)
+    tell(
+        text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."),
+        language,
+    )
     for name, why in silent:
         tell(text("Endpoint '{name}': {why}", name=name, why=why), language)
 
 
 async def _models(settings: "Settings") -> tuple[list[ModelRow], list[tuple[str, Text]]]:
-    """The brains, and the endpoints that did not answer with the reason. A silent Ollama nobody asked for is left out."""
+    """The brains, and the endpoints that did not answer, with the reason; a silent Ollama nobody set is left out."""
     from samantha import weights
     from samantha.wiring import endpoint_models, models_folder
 
@@ -118,12 +128,18 @@ def doctor(context: click.Context, as_json: bool) -> None:
     findings = asyncio.run(examine(settings))
     healthy = all(finding.verdict != "bad" for finding in findings)
     if as_json:
-        print_json({"healthy": healthy, "findings": [{"what": str(f.what), "verdict": f.verdict, "detail": str(f.detail)} for f in findings]})
+        print_json(
+            {
+                "healthy": healthy,
+                "findings": [{"what": str(f.what), "verdict": f.verdict, "detail": str(f.detail)} for f in findings],
+            }
+        )
     else:
         marks = {"good": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
         for finding in findings:
             mark, colour = marks[finding.verdict]
-            click.echo(f"{click.style(mark, fg=colour)} {translate(finding.what, language)}: {translate(finding.detail, language)}")
+            what, detail = translate(finding.what, language), translate(finding.detail, language)
+            click.echo(f"{click.style(mark, fg=colour)} {what}: {detail}")
     context.exit(0 if healthy else 1)
 
 
@@ -137,7 +153,9 @@ def config(context: click.Context, as_json: bool) -> None:
 
     found = loaded(context)
     if as_json:
-        print_json({row.key: {"value": row.value, "origin": row.origin, "sentence": row.sentence} for row in rows(found)})
+        print_json(
+            {row.key: {"value": row.value, "origin": row.origin, "sentence": row.sentence} for row in rows(found)}
+        )
         return
     language = language_of(found.settings)
     for row in rows(found):

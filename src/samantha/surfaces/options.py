@@ -46,8 +46,22 @@ def common_options(command: Command) -> Command:
     """What every command understands."""
     for option in (
         click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of a defect."),
-        click.option("--config", type=click.Path(path_type=Path), callback=_keep_config, expose_value=False, help="Read this settings file."),
-        click.option("--set", "assign", metavar="KEY=VALUE", multiple=True, callback=_keep_assignments, expose_value=False, help="Change any setting; `samantha config` lists them."),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            callback=_keep_config,
+            expose_value=False,
+            help="Read this settings file.",
+        ),
+        click.option(
+            "--set",
+            "assign",
+            metavar="KEY=VALUE",
+            multiple=True,
+            callback=_keep_assignments,
+            expose_value=False,
+            help="Change any setting; `samantha config` lists them.",
+        ),
         setting("--offline", "model.offline", "Fetch nothing.", is_flag=True),
         setting("--language", "language", "The language of messages: en or zh.", metavar="LANGUAGE"),
     ):

@@ -27,7 +27,9 @@ class Samantha:
         self._portal_context: AbstractContextManager[BlockingPortal] = start_blocking_portal()
         self._portal = self._portal_context.__enter__()
         try:
-            self._open_context = self._portal.wrap_async_context_manager(open_samantha(load(overrides=overrides).settings))
+            self._open_context = self._portal.wrap_async_context_manager(
+                open_samantha(load(overrides=overrides).settings)
+            )
             self._open: Open = self._open_context.__enter__()
         except BaseException:
             self._portal_context.__exit__(None, None, None)
@@ -49,7 +51,7 @@ class Samantha:
         try:
             while True:
                 try:
-                    event = self._portal.call(anext, stream)
+                    event = self._portal.call(stream.__anext__)
                 except StopAsyncIteration:
                     return
                 if isinstance(event, Failed):
@@ -66,5 +68,7 @@ class Samantha:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

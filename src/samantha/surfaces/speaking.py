@@ -17,7 +17,13 @@ from samantha.mind.spoken import spoken, spoken_piece
 class Loudspeaker(Protocol):
     """Plays sound. Cancelling is silence. Raises `VoiceError`."""
 
-    async def play(self, sounds: AsyncIterator[Sound]) -> float: ...
+    async def check(self) -> None:
+        """Find out whether anything can be played."""
+        ...
+
+    async def play(self, sounds: AsyncIterator[Sound]) -> float:
+        """Play all of `sounds` and return their length in seconds."""
+        ...
 
 
 def speech(voice: Voice, text: str) -> AsyncIterator[Sound]:
@@ -28,8 +34,9 @@ def speech(voice: Voice, text: str) -> AsyncIterator[Sound]:
 class SpeakingQueue:
     """Speaks replies in the order in which they are said, piece by piece, and never keeps the caller waiting.
 
-    Trouble is told once and the text goes on: after a text that the voice cannot speak, the next one is tried;
-    without a device the queue stays silent for good. Leaving the `async with` block is silence.
+    Entering the `async with` block starts to open the device and the voice; leaving it is silence. Trouble is told
+    once and the text goes on: after a text that the voice cannot speak, the next one is tried; without a device the
+    queue stays silent for good.
     """
 
     def __init__(self, voice: Voice, loudspeaker: Loudspeaker, *, tell: Callable[[VoiceError], None]) -> None:
@@ -38,6 +45,7 @@ class SpeakingQueue:
         self._works = True
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()  # None: the reply ends here
         self._speaking: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     def say(self, piece: str) -> None:
         """Speak `piece` of the current reply after everything before it; returns at once."""
@@ -78,14 +86,34 @@ class SpeakingQueue:
             await asyncio.wait([speaking])
 
     async def __aenter__(self) -> Self:
+        self._opening = asyncio.create_task(self._open())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self.silence()
 
+    async def _open(self) -> None:
+        """Open what would otherwise keep the first reply waiting; what is wrong with it is told at once."""
+        try:
+            await self._loudspeaker.check()
+        except VoiceError as error:
+            self._works = False
+            self._tell_once(error)
+            return
+        try:
+            async for _ in self._voice.speak("Ready."):  # a voice loads with its first sentence
+                pass
+        except VoiceError as error:
+            self._tell_once(error)
+
     async def _speak(self) -> None:
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
         while not self._pieces.empty() and self._works:
             try:
                 async with aclosing(self._reply()) as sounds:

@@ -84,7 +84,8 @@ async def test_a_sentence_the_engine_fails_at_is_named(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["word " * 500, "clause, " * 500, "x" * 5000, "(" * 50_000 + "a", "7" * 5000, "- " * 3000 + "b", "a,b;" * 999]
+    "text",
+    ["word " * 500, "clause, " * 500, "x" * 5000, "(" * 50_000 + "a", "7" * 5000, "- " * 3000 + "b", "a,b;" * 999],
 )
 async def test_nothing_longer_than_the_model_can_bear_reaches_it(engine: Engine, text: str) -> None:
     await said(text)
@@ -98,7 +99,13 @@ async def test_a_long_sentence_is_cut_at_its_clauses(engine: Engine) -> None:
     assert all(part.rstrip(".").endswith("about it,") for part in engine.asked)
 
 
-async def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hibari", None)
     with pytest.raises(VoiceError, match=r"not installed\. Run `pip install 'samantha-companion\[voice\]'`"):
+        HibariVoice()
+
+
+async def test_a_part_of_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(VoiceError, match=r"'heart' cannot be opened \(.*onnxruntime.*\)"):
         await HibariVoice().open()

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 import types
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,9 @@ class Noted:
         self.writing.set()
         if self.stuck:
             assert self.aborted.wait(5)
+
+    def rest(self, over: threading.Event) -> None:
+        assert over.wait(5)
 
     def drain(self) -> None:
         self.log.append("drain")
@@ -106,10 +109,10 @@ async def test_checking_opens_the_device_and_lets_it_go() -> None:
     assert output.log == ["open 24000", "drain", "abort", "close"]
 
 
-async def until(condition: "types.FunctionType | object") -> None:
+async def until(condition: Callable[[], bool]) -> None:
     """Let the loop run until `condition` holds; fails after many turns."""
     for _ in range(1000):
-        if condition():  # type: ignore[operator]
+        if condition():
             return
         await asyncio.sleep(0)
     pytest.fail("it never happened")
@@ -122,7 +125,7 @@ class Stream:
 
     def __init__(self, *_: object, **__: object) -> None:
         self.log: list[str] = []
-        self.on_write = lambda: None
+        self.on_write: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         self.log.append("start")
@@ -173,6 +176,13 @@ def test_after_an_abort_no_sample_follows() -> None:
     assert stream.log[-1] == "abort"
 
 
+def test_a_device_that_waits_for_the_next_sentence_is_fed_silence() -> None:
+    stream, over = Stream(), threading.Event()
+    stream.on_write = lambda: over.set() if len(stream.log) == 3 else None
+    PortAudioOutput(stream, RATE, PortAudioError).rest(over)
+    assert stream.log == ["write 1920"] * 3
+
+
 def test_a_device_that_is_unplugged_is_a_voice_error() -> None:
     def unplugged() -> None:
         raise PortAudioError("Device unavailable")
@@ -214,7 +224,10 @@ def test_where_nothing_can_be_opened_the_error_says_what_to_do(
 @pytest.mark.usefixtures("no_player")
 @pytest.mark.parametrize(
     ("raised", "said"),
-    [("OSError('PortAudio library not found')", "apt install libportaudio2"), ("RuntimeError('host error')", "host error")],
+    [
+        ("OSError('PortAudio library not found')", "apt install libportaudio2"),
+        ("RuntimeError('host error')", "host error"),
+    ],
 )
 def test_a_missing_or_failing_sound_library_is_told_apart(
     raised: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -227,7 +240,7 @@ def test_a_missing_or_failing_sound_library_is_told_apart(
 
 
 @pytest.fixture
-def player_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+def player_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An `aplay` that notes its options and input, and fails when its input starts with F."""
     script = tmp_path / "aplay"
     script.write_text(
@@ -237,8 +250,8 @@ def player_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pat
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    yield script
-    
+    return script
+
 
 async def test_without_portaudio_a_player_of_the_system_plays(player_here: Path) -> None:
     samples = b"abcd" * 300

@@ -54,7 +54,9 @@ async def test_a_file_that_was_cut_short_keeps_its_mark(tmp_path: Path) -> None:
     assert synthetic_mark(tmp_path / "b.wav") == synthetic_mark(tmp_path / "a.wav")
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVELIST\xff\xff\xff\xffINFO", b"no"])
+@pytest.mark.parametrize(
+    "content", [b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"RIFF\0\0\0\0WAVELIST\xff\xff\xff\xffINFO", b"no"]
+)
 def test_a_file_without_a_mark_has_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     assert synthetic_mark(tmp_path / "a.wav") is None

@@ -23,7 +23,10 @@ def cut(*deltas: str) -> list[str]:
         ("你好。今天怎么样？", ["你好。", "今天怎么样？"]),
         ("One\nTwo", ["One\n", "Two"]),
         ("1. Breathe.\n2. Rest.", ["1. Breathe.", "\n2. Rest."]),
-        ("I was thinking about what you said yesterday, and it stays.", ["I was thinking about what you said yesterday,", " and it stays."]),
+        (
+            "I was thinking about what you said yesterday, and it stays.",
+            ["I was thinking about what you said yesterday,", " and it stays."],
+        ),
     ],
 )
 def test_a_piece_ends_with_its_sentence_or_long_clause(said: str, expected: list[str]) -> None:
@@ -44,7 +47,7 @@ def test_chinese_counts_as_words() -> None:
     assert LONG_CLAUSE == 8
 
 
-@given(some.lists(some.text(alphabet="aB 3.,!?…\n。，\"“)"), max_size=30))
+@given(some.lists(some.text(alphabet='aB 3.,!?…\n。，"“)'), max_size=30))
 def test_pieces_concatenate_to_the_text_however_it_arrives(deltas: list[str]) -> None:
     assert "".join(cut(*deltas)) == "".join(deltas)
     assert cut(*deltas) == cut("".join(deltas))

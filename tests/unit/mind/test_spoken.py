@@ -88,7 +88,9 @@ def test_a_link_and_an_emphasis_cut_in_two_leave_no_marks() -> None:
     assert [spoken(piece) for piece in pieces] == ["See the page,", "which is long, and be", "brave."]
 
 
-@pytest.mark.parametrize("unit", ["[", "](", "[a](", "![a", "*a", "_", "<a", "http://", " ", "> ", "`", "a😊", ".*a", "(/"])
+@pytest.mark.parametrize(
+    "unit", ["[", "](", "[a](", "![a", "*a", "_", "<a", "http://", " ", "> ", "`", "a😊", ".*a", "(/"]
+)
 def test_hostile_repetition_takes_no_longer_than_it_is_long(unit: str) -> None:
     started = time.perf_counter()
     spoken(unit * 50_000)

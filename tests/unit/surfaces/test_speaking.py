@@ -1,7 +1,7 @@
 """The queue that speaks while the text goes on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -15,7 +15,11 @@ pytestmark = pytest.mark.anyio
 class Parrot:
     """A voice whose samples are the bytes of the text; refuses what it has no English for."""
 
+    def __init__(self) -> None:
+        self.spoken: list[str] = []
+
     async def speak(self, text: str) -> AsyncIterator[Sound]:
+        self.spoken.append(text)
         if "你" in text:
             raise VoiceError("only English: {text}", text=text)
         if text:
@@ -30,16 +34,29 @@ class Room:
         self.plays = 0
         self.door = asyncio.Event()
         self.door.set()
-        self.broken = False
+        self.broken = self.unplugged = False
 
-    async def play(self, sounds: AsyncIterator[Sound]) -> float:
+    async def check(self) -> None:
         if self.broken:
             raise VoiceError("no device")
+
+    async def play(self, sounds: AsyncIterator[Sound]) -> float:
+        if self.unplugged:
+            raise VoiceError("unplugged")
         self.plays += 1
         async for sound in sounds:
             await self.door.wait()
             self.heard.append(sound.samples.decode())
         return 0.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until `condition` holds; fails after many turns."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)
+    pytest.fail("it never happened")
 
 
 @pytest.fixture
@@ -76,7 +93,7 @@ async def test_replies_are_heard_one_after_the_other(queue: SpeakingQueue, room:
 async def test_saying_never_waits_for_the_sound(queue: SpeakingQueue, room: Room) -> None:
     room.door.clear()
     queue.say("One.")
-    await asyncio.sleep(0)
+    await until(lambda: room.plays == 1)
     queue.say("Two.")
     assert queue.is_speaking
     assert room.heard == []
@@ -89,7 +106,7 @@ async def test_silence_forgets_what_was_waiting_and_the_next_reply_is_spoken(que
     room.door.clear()
     queue.say("One.")
     queue.say("Two.")
-    await asyncio.sleep(0)
+    await until(lambda: room.plays == 1)
     await queue.silence()
     room.door.set()
     queue.say("Three.")
@@ -101,7 +118,7 @@ async def test_cancelling_the_wait_for_the_end_is_silence(queue: SpeakingQueue, 
     room.door.clear()
     queue.say("One.")
     waiting = asyncio.create_task(queue.finish())
-    await asyncio.sleep(0)
+    await until(lambda: room.plays == 1)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
@@ -112,7 +129,7 @@ async def test_who_waits_for_the_end_is_not_cancelled_by_silence(queue: Speaking
     room.door.clear()
     queue.say("One.")
     waiting = asyncio.create_task(queue.finish())
-    await asyncio.sleep(0)
+    await until(lambda: room.plays == 1)
     await queue.silence()
     await waiting
 
@@ -135,14 +152,30 @@ async def test_what_the_voice_cannot_speak_is_told_once_and_the_rest_is_spoken(
     assert (room.heard, told) == (["Hello.", "Bye."], ["only English: 你好。"])
 
 
-async def test_without_a_device_it_says_so_once_and_stays_silent(
+async def test_when_the_device_is_unplugged_it_says_so_once_and_stays_silent(
     queue: SpeakingQueue, room: Room, told: list[str]
 ) -> None:
-    room.broken = True
+    room.unplugged = True
     for piece in ("One.", "Two."):
         queue.say(piece)
         await queue.finish()
-    assert (room.heard, told) == ([], ["no device"])
+    assert (room.heard, told) == ([], ["unplugged"])
+
+
+async def test_that_there_is_no_device_is_told_before_the_first_reply(room: Room, told: list[str]) -> None:
+    room.broken = True
+    async with SpeakingQueue(Parrot(), room, tell=lambda error: told.append(str(error))) as queue:
+        await until(lambda: told == ["no device"])
+        queue.say("One.")
+        await queue.finish()
+    assert (room.plays, told) == (0, ["no device"])
+
+
+async def test_the_voice_is_opened_before_the_first_reply_and_unheard(room: Room, told: list[str]) -> None:
+    parrot = Parrot()
+    async with SpeakingQueue(parrot, room, tell=lambda error: told.append(str(error))):
+        await until(lambda: bool(parrot.spoken))
+    assert (room.plays, told) == (0, [])
 
 
 async def test_finishing_without_having_said_anything_returns(queue: SpeakingQueue) -> None:

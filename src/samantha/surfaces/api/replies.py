@@ -15,6 +15,8 @@ from samantha.language import Language, translate
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 
+DEFECT = text("Something went wrong inside Samantha. Try again; the service's log says more.")
+
 
 class Refusal(Exception):
     """A request that is not answered, with the sentence and the HTTP status that say why."""

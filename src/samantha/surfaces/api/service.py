@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import replace
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -32,9 +31,7 @@ Events = MemoryObjectReceiveStream[Event]
 class Service:
     """A companion shared by many clients. `language` is for clients that name none."""
 
-    def __init__(
-        self, companion: Companion, threads: Threads, *, parallel: int = 1, language: Language = "en"
-    ) -> None:
+    def __init__(self, companion: Companion, threads: Threads, *, parallel: int = 1, language: Language = "en") -> None:
         self.companion = companion
         self.threads = threads
         self.language = language
@@ -57,7 +54,9 @@ class Service:
             raise stopping()
         if len(self._turns) >= self._most:
             raise Refusal(
-                text("{count} conversations are being answered or waiting. Try again in a few seconds.", count=self._most),
+                text(
+                    "{count} conversations are being answered or waiting. Try again in a few seconds.", count=self._most
+                ),
                 503,
                 retry_after="5",
             )
@@ -67,16 +66,15 @@ class Service:
         self._turns.add(turn)
         turn.add_done_callback(self._turns.discard)
         watch = asyncio.create_task(_interrupt_when_gone(turn, receive))
-        try:
-            with events:
+        with events:
+            try:
                 yield events
-        finally:
-            watch.cancel()
-            _interrupt(turn)
-            await asyncio.wait({turn, watch})
-            defect = None if turn.cancelled() else turn.exception()
-        if defect is not None:
-            raise defect
+            finally:
+                watch.cancel()
+                _interrupt(turn)
+                await asyncio.wait({turn, watch})
+        if not turn.cancelled():
+            turn.result()  # a defect surfaces here
 
     def interrupt(self) -> None:
         """Stop every reply where it is; what was said is kept."""
@@ -92,6 +90,7 @@ class Service:
 
     async def _run(self, turn: Turn, sampling: Sampling | None, out: MemoryObjectSendStream[Event]) -> None:
         """Put the events of `turn` into `out`; always ends with Finished or Failed, unless the client left."""
+        repeated = False
         try:
             async with self._seat():
                 said = self.companion.respond(turn.message, conversation=turn.conversation, sampling=sampling)
@@ -99,20 +98,20 @@ class Service:
                     async for event in events:
                         turn = _after(turn, event)
                         out.send_nowait(event)
+            repeated = _is_repeated(turn)
         except asyncio.CancelledError:
             turn = turn.ending("interrupted", turn.reply.usage)
             if self.stopping:
                 error = ServerError("The service was stopped. What was said until then is kept.")
                 out.send_nowait(Failed(error, turn))
-        except anyio.BrokenResourceError:
-            turn = turn.ending("interrupted", turn.reply.usage)  # nobody listens any more
         except Exception:
             turn = turn.ending("failed", turn.reply.usage)
             error = ServerError("Something went wrong inside Samantha. Try again; the service's log says more.")
             out.send_nowait(Failed(error, turn))
             raise
         finally:
-            self.metrics.count(turn)
+            if not repeated:
+                self.metrics.count(turn)
 
     @asynccontextmanager
     async def _seat(self) -> AsyncIterator[None]:
@@ -128,12 +127,17 @@ def _after(turn: Turn, event: Event) -> Turn:
     """The turn as `event` leaves it."""
     match event:
         case Heard(heard):
-            return replace(heard, reply=turn.reply)
+            return heard
         case Said(piece):
             return turn.saying(piece, turn.reply.usage)
         case Finished(over) | Failed(_, over):
             return over
     return turn
+
+
+def _is_repeated(turn: Turn) -> bool:
+    """A message that came twice gets the reply it had, and no time was spent on it."""
+    return turn.reply.finish != "failed" and turn.reply.usage.total_ms is None
 
 
 def _interrupt(turn: asyncio.Task[None]) -> None:

@@ -31,14 +31,16 @@ HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 class ColourScreen(PlainScreen):
     """Everything on `out`, which is a terminal."""
 
+    for_eyes = True
+
     def __init__(self, out: TextIO, language: Language) -> None:
         super().__init__(out, out, language)
         self._console = Console(file=out, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._live: LiveReply | None = None
 
     @property
-    def columns(self) -> int:  # type: ignore[override]  # a terminal's width is not fixed
-        """The width of lines, in cells; the last cell of a row stays free, for terminals wrap there each in its own way."""
+    def columns(self) -> int:
+        """Cells that a line may have. The last one of a row stays free: terminals differ in how they wrap there."""
         return min(self.size().columns - 1, WIDEST)
 
     def size(self) -> Size:
@@ -82,11 +84,11 @@ class ColourScreen(PlainScreen):
                         self._line(line)
 
     def gap(self) -> None:
-        """An empty line, so that what follows stands by itself."""
+        super().gap()
         self._write("\n")
 
     @contextmanager
-    def reply_lines(self, name: str) -> Iterator[Callable[[str], None]]:
+    def reply(self, name: str) -> Iterator[Callable[[str], None]]:
         self._write(HIDE_CURSOR)
         self._live = live = LiveReply(
             name=Styled(name, HER_NAME),
@@ -102,8 +104,6 @@ class ColourScreen(PlainScreen):
             self._live = None
             live.close()
             self._write(SHOW_CURSOR)
-
-    reply = reply_lines
 
     def _lines(self, words: str, style: Style) -> None:
         for line in wrap(Styled(clean(words), style), self.columns):

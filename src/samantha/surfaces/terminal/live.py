@@ -37,7 +37,7 @@ class LiveReply:
 
     _source: str = field(default="", init=False)  # of the blocks that may still change
     _above: tuple[Text, ...] = field(default=(), init=False)  # goes with them: the name, or an empty line
-    _shown: list[tuple[str, int]] = field(default_factory=list, init=False)  # (line, cells), as far as it can be reached
+    _shown: list[tuple[str, int]] = field(default_factory=list, init=False)  # lines and their cells, within reach
     _gone: int = field(default=0, init=False)  # lines of them that have left the screen
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ def blocks(source: str, width: int) -> tuple[Block, ...]:
     for line in source.split("\n"):
         offsets.append(offsets[-1] + len(line) + 1)
     tree = SyntaxTreeNode(_parser().parse(source))
-    return tuple(Block(offsets[node.map[0]] if node.map else 0, tuple(_lines(node, width))) for node in tree.children)
+    return tuple(Block(offsets[_first(node)], tuple(_lines(node, width))) for node in tree.children)
 
 
 @cache
@@ -59,8 +59,7 @@ def _lines(node: SyntaxTreeNode, width: int) -> list[Text]:
             return _list(node, ["• "] * len(node.children), width)
         case "ordered_list":
             first = int(node.attrs.get("start", 1))
-            numbers = [f"{first + index}. " for index in range(len(node.children))]
-            return _list(node, [number.rjust(len(numbers[-1])) for number in numbers], width)
+            return _list(node, [f"{first + index}. " for index in range(len(node.children))], width)
         case "blockquote":
             return _hang(_stack(node.children, width - 2), "│ ", "│ ")
         case "fence":
@@ -71,25 +70,38 @@ def _lines(node: SyntaxTreeNode, width: int) -> list[Text]:
             return [Text("─" * min(_RULE, width), _FRAME)]
 
 
-def _stack(children: Sequence[SyntaxTreeNode], width: int, *, tight: bool = False) -> list[Text]:
-    """Blocks one below the other, with an empty line between them unless `tight`."""
+def _stack(children: Sequence[SyntaxTreeNode], width: int) -> list[Text]:
+    """Blocks one below the other, with an empty line between them where the source has one.
+
+    So what is shown of a list does not change when a later item turns it into what CommonMark calls a loose one.
+    """
     lines: list[Text] = []
-    for child in children:
-        if lines and not tight:
+    for before, child in zip([None, *children], children, strict=False):
+        if before is not None and _end(before) < _first(child):
             lines.append(Text())
         lines += _lines(child, max(width, 1))
     return lines
 
 
 def _list(node: SyntaxTreeNode, markers: Sequence[str], width: int) -> list[Text]:
-    tight = any(child.hidden for item in node.children for child in item.children if child.type == "paragraph")
     lines: list[Text] = []
-    for item, marker in zip(node.children, markers, strict=True):
-        if lines and not tight:
+    for before, item, marker in zip([None, *node.children], node.children, markers, strict=False):
+        if before is not None and _end(before) < _first(item):
             lines.append(Text())
-        inside = _stack(item.children, width - cell_len(marker), tight=tight) or [Text()]
+        inside = _stack(item.children, width - cell_len(marker)) or [Text()]
         lines += _hang(inside, marker, " " * cell_len(marker))
     return lines
+
+
+def _first(node: SyntaxTreeNode) -> int:
+    """The line of the source where `node` begins."""
+    return node.map[0] if node.map else 0
+
+
+def _end(node: SyntaxTreeNode) -> int:
+    """The line after its last one; empty lines that follow do not count, though the parser gives them to lists."""
+    inside = [child for child in node.children if child.map]
+    return _end(inside[-1]) if inside else node.map[1] if node.map else 0
 
 
 def _hang(lines: Sequence[Text], first: str, others: str) -> list[Text]:

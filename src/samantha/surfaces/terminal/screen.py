@@ -4,9 +4,10 @@ This is the screen of pipes, files and dumb terminals, and the interface of `col
 for eyes. Not here: what is shown when (`session`).
 """
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TextIO
 
 from samantha.core.text import Text
@@ -33,11 +34,35 @@ def clean(words: str) -> str:
 class PlainScreen:
     """Words and line ends, nothing else."""
 
-    columns = 80  # of tables; pipes have no width
+    for_eyes = False  # whether a person sees this screen and writes on it
 
     def __init__(self, out: TextIO, err: TextIO, language: Language) -> None:
         self._out, self._err = out, err
         self.language = language
+        self._later: list[Text] = []
+
+    @property
+    def columns(self) -> int:
+        """Cells that a line may have. Pipes have no width; tables look well in this one."""
+        return 80
+
+    def ask(self) -> None:
+        """A sign that a line is waited for."""
+        self._err.write("› ")
+        self._err.flush()
+
+    def gap(self) -> None:
+        """The end of what belongs together."""
+        while self._later:
+            self.notice(self._later.pop(0))
+
+    def later(self, said: Text) -> None:
+        """A notice that may come at any moment: it waits until nobody is writing and she is not talking."""
+        self._later.append(said)
+
+    def abandon(self) -> None:
+        """Nobody reads any more: keep the interpreter from complaining when it flushes at its end."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
     def say(self, said: Text) -> None:
         """The answer to a command."""
@@ -63,12 +88,9 @@ class PlainScreen:
         for message in messages:
             self._tell(f"{'›' if message.role == 'user' else f'{name}:'} {clean(message.text)}")
 
-    def reply(self, name: str) -> AbstractContextManager[Callable[[str], None]]:
-        """Her reply, piece by piece: call the value with each piece."""
-        return self._reply()
-
     @contextmanager
-    def _reply(self) -> Iterator[Callable[[str], None]]:
+    def reply(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Her reply, piece by piece: call the value with each piece."""
         last = ""
 
         def add(piece: str) -> None:
