@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import aclosing
 
-from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.adapters.clock import SystemClock
 from samantha.adapters.sqlite import SqliteJournal
+from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.errors import ModelMissing
 from samantha.core.types import Sampling
 from samantha.mind.persona import Persona

@@ -35,6 +35,11 @@ def test_a_port_in_use_is_named() -> None:
         )
 
 
+def test_a_port_is_ours_before_anything_is_loaded() -> None:
+    with open_listener(ServerSettings(port=0)) as listener:
+        assert "already in use" in refusal(port=listener.getsockname()[1])
+
+
 def test_a_port_that_is_not_permitted_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -48,7 +53,7 @@ def test_an_address_of_another_machine_is_refused(host: str) -> None:
     assert refusal(host=host, token="key").startswith(f"Cannot listen on the address '{host}' (")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", ""])
 def test_beyond_loopback_a_key_is_needed(host: str) -> None:
     assert "Set server.token" in refusal(host=host, port=0)
     with open_listener(ServerSettings(host=host, port=0, token="key")) as listener:

@@ -43,8 +43,8 @@ def jinja_format(template: str, *, bos: str = "", eos: str = "", today: date | N
     Raises `ModelUnsupported`, also when called, where the template fails or leaves out what was said.
     """
     renderer = _Renderer(*_compiled(template, today or datetime.now().astimezone().date()), bos=bos, eos=eos)
-    closings = {role: _closing(renderer, probe) for role, probe in PROBES.items()}
     renderer(PROBES["user"], True)  # a template that cannot do even this is refused when the model is opened
+    closings = {role: _closing(renderer, probe) for role, probe in PROBES.items()}
 
     def pieces(messages: Sequence[Message], reply: bool = True) -> tuple[Piece, ...]:
         rendered = renderer(messages, reply)
@@ -124,7 +124,7 @@ class _Renderer:
 
         def step() -> None:
             if next(left, None) is None:
-                raise _Refused(text("it does not come to an end"))
+                raise _unusable(text("it does not come to an end"))
 
         try:
             return self._template.render(
@@ -136,7 +136,7 @@ class _Renderer:
                 **self._tokens,
                 **{self._steps: step},
             )
-        except _Refused:
+        except (_Refused, ModelUnsupported):
             raise
         except Exception as error:  # whatever the template's own code raises
             raise _Refused(_one_line(error)) from error

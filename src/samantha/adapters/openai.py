@@ -11,7 +11,7 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -86,7 +86,7 @@ class OpenAIGenerator:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = _client(url, key=key, timeout=timeout, transport=transport)
-        self._url = _shown(self._client)
+        self._url = _shown(self._client.base_url)
         self._timeout = timeout
         self._sleep = sleep
         self._brain = Brain(model, context, tuple(languages), local=_is_loopback(self._client.base_url))
@@ -108,7 +108,7 @@ class OpenAIGenerator:
         """
         return [math.ceil(self._scale * estimate(message)) for message in messages]
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[Delta]:
+    async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         """Write the assistant's next message. A failed request is repeated only while none of it has come."""
         answer = _Answer(self._url)
         async with aclosing(await self._open(messages, sampling)) as response:
@@ -234,7 +234,7 @@ def estimate(message: Message) -> int:
 
 
 async def _models(client: "AsyncClient", seconds: float) -> tuple[str, ...]:
-    url = _shown(client)
+    url = _shown(client.base_url)
     with explained(url, seconds):
         response = await client.get("models")
     if response.status_code != 200:
@@ -249,7 +249,9 @@ def _client(url: str, *, key: str, timeout: float, transport: "AsyncBaseTranspor
 
     base = _base(url)
     if not (key.isascii() and key.isprintable()):
-        raise SettingError("The key for {url} has characters that no key has. Set endpoints.NAME.key anew.", url=url)
+        raise SettingError(
+            "The key for {url} has characters that no key has. Set endpoints.NAME.key anew.", url=_shown(base)
+        )
     return AsyncClient(
         base_url=base,
         headers={"Authorization": f"Bearer {key.strip()}"} if key.strip() else {},
@@ -270,9 +272,9 @@ def _base(url: str) -> "URL":
     raise SettingError("'{url}' is not the address of an endpoint. Write it like http://127.0.0.1:11434/v1.", url=url)
 
 
-def _shown(client: "AsyncClient") -> str:
+def _shown(url: "URL") -> str:
     """The address without the name and password that may be in it."""
-    return str(client.base_url.copy_with(username=None, password=None)).rstrip("/")
+    return str(url.copy_with(username=None, password=None)).rstrip("/")
 
 
 def _is_loopback(url: "URL") -> bool:

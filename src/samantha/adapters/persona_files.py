@@ -48,8 +48,8 @@ class Imported:
 
 def available(folder: Path) -> tuple[Found, ...]:
     """The built-in personas, then those in `folder` (a person's own wins over a built-in one of its name)."""
-    own = {path.stem: Found(path.stem, path) for path in sorted(folder.glob("*.toml")) if path.is_file()}
     built_in = {name: Found(name, None) for name in sorted(_built_in())}
+    own = {_plain(path.stem): Found(path.stem, path) for path in sorted(folder.glob("*.toml")) if path.is_file()}
     return (*(found for name, found in built_in.items() if name not in own), *own.values())
 
 
@@ -58,7 +58,7 @@ def load(name_or_path: str, *, folder: Path) -> Persona:
     if _is_path(name_or_path):
         return _load_file(_path(name_or_path))
     name, known = file_name(name_or_path), available(folder)
-    found = next((one for one in known if one.name.casefold().replace(" ", "-") == name), None)
+    found = next((one for one in known if _plain(one.name) == name), None)
     if found is None:
         raise _unknown(name_or_path, name, [one.name for one in known])
     if found.path is not None:
@@ -90,7 +90,11 @@ def file_name(name: str) -> str:
             "'{name}' cannot be the name of a persona. Use up to 60 letters, digits, spaces and hyphens.",
             name=_printable(name),
         )
-    return plain.casefold().replace(" ", "-")
+    return _plain(plain)
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace(" ", "-")
 
 
 def _free_name(name: str, folder: Path) -> str:
@@ -98,7 +102,7 @@ def _free_name(name: str, folder: Path) -> str:
     plain = re.sub(r"[\W_]+", "-", name).strip("-")[:50] or "character"
     if _RESERVED.fullmatch(plain.casefold()):
         plain = f"{plain}-character"
-    taken = {found.name for found in available(folder)}
+    taken = {_plain(found.name) for found in available(folder)}
     base = candidate = file_name(plain)
     number = 1
     while candidate in taken:

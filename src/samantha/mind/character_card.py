@@ -12,7 +12,8 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from samantha.core.errors import PersonaError
@@ -108,7 +109,7 @@ class _Card:
 
     @classmethod
     def of(cls, table: object, source: str) -> "_Card":
-        data, newer = _data(table, source)
+        data, notes = _data(table, source)
         full_name = _field(data, "name", source)
         name = _field(data, "nickname", source) or full_name
         if not name:
@@ -123,7 +124,7 @@ class _Card:
             greeting=_field(data, "first_mes", source),
             dialogue=_field(data, "mes_example", source),
             instructions=tuple(_field(data, key, source) for key in ("system_prompt", "post_history_instructions")),
-            left_out=(*newer, *_left_out(data)),
+            left_out=(*notes, *_left_out(data, name, full_name)),
         )
 
     @property
@@ -132,33 +133,19 @@ class _Card:
 
     def persona(self) -> tuple[Persona, tuple[Text, ...]]:
         language, notes = self.language, [*self.left_out]
-        if self.name != self.full_name and self.full_name:
-            notes.append(
-                text(
-                    "She goes by '{nickname}'; the card's full name is '{name}'.",
-                    nickname=self.name,
-                    name=self.full_name,
-                )
-            )
         summary, voice = self._summary(language, notes)
-        greeting = shorten(self._speech(self.greeting, language), GREETING)
-        if len(greeting) < len(self._speech(self.greeting, language)):
-            notes.append(
-                text("The greeting was shortened to {count} characters. The file keeps all of it.", count=len(greeting))
-            )
-        examples = self._examples(language, notes)
-        if any(_MACRO.search(_THEM.sub("", _HER.sub("", part))) for part in self._texts()):
-            notes.append(text("Macros in {{double braces}} other than the names were left out."))
         persona = Persona(
             name=self.name,
             creator=self.creator,
             summary=summary,
             voice=voice,
             boundaries=BOUNDARIES[language],
-            greeting=greeting,
+            greeting=self._greeting(language, notes),
             background=self._background(language, notes),
-            examples=(*_honest_example(self.name, language), *examples),
+            examples=(_honest_example(self.name, language), *self._examples(language, notes)),
         )
+        if any(_MACRO.search(_THEM.sub("", _HER.sub("", part))) for part in self._texts()):
+            notes.append(text("Macros in double braces, other than the two names, were left out."))
         return persona, tuple(notes)
 
     def _summary(self, language: Language, notes: list[Text]) -> tuple[str, tuple[str, ...]]:
@@ -171,7 +158,7 @@ class _Card:
         if len(summary) < len(description) or len(manner) < len(personality):
             notes.append(
                 text(
-                    "The description was shortened from {before} to {after} characters, which every brain has room for. "
+                    "The description was shortened from {before} to {after} characters. "
                     "The file keeps all of it as 'background'.",
                     before=len(description) + len(personality),
                     after=len(summary) + len(manner),
@@ -179,19 +166,29 @@ class _Card:
             )
         return summary, (f"{label}{manner}",) if manner else ()
 
-    def _examples(self, language: Language, notes: list[Text]) -> tuple[Example, ...]:
-        whole = [(self._speech(said, language), self._speech(answer, language)) for said, answer in self._exchanges()]
-        whole = [(said, answer) for said, answer in whole if said and answer]
-        kept = [
-            Example(language, shorten(said, EXAMPLE), shorten(answer, EXAMPLE)) for said, answer in whole[:EXAMPLES]
-        ]
-        if len(whole) > EXAMPLES:
+    def _greeting(self, language: Language, notes: list[Text]) -> str:
+        whole = self._speech(self.greeting, language)
+        greeting = shorten(whole, GREETING)
+        if len(greeting) < len(whole):
             notes.append(
-                text("Of {count} example exchanges the first {kept} were taken.", count=len(whole), kept=EXAMPLES)
+                text(
+                    "The greeting was shortened to {count} characters. The file keeps all of it as 'background'.",
+                    count=len(greeting),
+                )
             )
-        if any((one.user, one.reply) != pair for one, pair in zip(kept, whole, strict=False)):
+        return greeting
+
+    def _examples(self, language: Language, notes: list[Text]) -> list[Example]:
+        spoken = [(self._speech(one, language), self._speech(other, language)) for one, other in self._exchanges()]
+        whole = [Example(language, said, answer) for said, answer in spoken if said and answer]
+        kept = [replace(one, user=shorten(one.user, EXAMPLE), reply=shorten(one.reply, EXAMPLE)) for one in whole]
+        if kept != whole:
             notes.append(text("Long example messages were shortened to {count} characters.", count=EXAMPLE))
-        return tuple(kept)
+        if len(kept) > EXAMPLES:
+            notes.append(
+                text("Of {count} example exchanges the first {kept} were taken.", count=len(kept), kept=EXAMPLES)
+            )
+        return kept[:EXAMPLES]
 
     def _exchanges(self) -> Iterator[tuple[str, str]]:
         """What the person said and what she answered, from the blocks between ``<START>`` marks."""
@@ -203,7 +200,7 @@ class _Card:
         for block in _START.split(self.dialogue):
             marks = list(speaker.finditer(block))
             said = ""
-            for mark, following in zip(marks, [*marks[1:], None], strict=True):
+            for mark, following in zip_longest(marks, marks[1:]):
                 words = block[mark.end() : following.start() if following else len(block)].strip()
                 if mark["them"]:
                     said = f"{said}\n{words}" if said else words
@@ -213,10 +210,8 @@ class _Card:
 
     def _background(self, language: Language, notes: list[Text]) -> str:
         """The card's whole text, for brains with room for it."""
-        told = [
-            self._telling(part, language)
-            for part in (self.description, self.personality, self.scenario, *self.instructions)
-        ]
+        parts = (self.description, self.personality, self.scenario, *self.instructions)
+        told = [self._telling(part, language) for part in parts]
         spoken = [self._speech(self.greeting, language)] if len(self.greeting) > GREETING else []
         whole = "\n\n".join(part for part in (*told, *spoken) if part)
         background = shorten(whole, BACKGROUND)
@@ -248,10 +243,9 @@ def _data(table: object, source: str) -> tuple[Mapping[str, Any], tuple[Text, ..
     data = table.get("data", table) if spec is None else table.get("data")
     if not isinstance(data, dict) or not data.keys() & {"name", "nickname"}:
         raise _unreadable(source, text("it has none of the fields of a character"))
-    newer = spec not in (None, "chara_card_v2", "chara_card_v3")
-    return data, (
-        text("The card is of the newer kind '{spec}'; what is known of it was read.", spec=spec),
-    ) if newer else ()
+    if spec in (None, "chara_card_v2", "chara_card_v3"):
+        return data, ()
+    return data, (text("The card is of an unknown kind, '{spec}'. What is known of it was read.", spec=spec),)
 
 
 def _field(data: Mapping[str, Any], key: str, source: str) -> str:
@@ -264,21 +258,25 @@ def _field(data: Mapping[str, Any], key: str, source: str) -> str:
     return _UNPRINTABLE.sub("", _SURROGATE.sub("\ufffd", lines)).strip()
 
 
-def _left_out(data: Mapping[str, Any]) -> Iterator[Text]:
-    book = data.get("character_book")
-    entries = book.get("entries") if isinstance(book, dict) else None
-    if entries:
-        yield text("The character book ({count} entries) was left out: personas have none yet.", count=len(entries))
-    greetings = [data.get(key) for key in ("alternate_greetings", "group_only_greetings")]
-    if count := sum(len(one) for one in greetings if isinstance(one, list)):
+def _left_out(data: Mapping[str, Any], name: str, full_name: str) -> Iterator[Text]:
+    if full_name and name != full_name:
+        yield text("She goes by '{nickname}'; the card's full name is '{name}'.", nickname=name, name=full_name)
+    if count := _length(data.get("character_book"), "entries"):
+        yield text("The character book ({count} entries) was left out: personas have none yet.", count=count)
+    if count := _length(data, "alternate_greetings") + _length(data, "group_only_greetings"):
         yield text("Other greetings of the card ({count}) were left out.", count=count)
-    if assets := data.get("assets"):
-        yield text("Pictures and other assets ({count}) were left out.", count=len(assets))
+    if count := _length(data, "assets"):
+        yield text("Pictures and other assets ({count}) were left out.", count=count)
 
 
-def _honest_example(name: str, language: Language) -> tuple[Example, ...]:
+def _length(table: object, key: str) -> int:
+    found = table.get(key) if isinstance(table, dict) else None
+    return len(found) if isinstance(found, list) else 0
+
+
+def _honest_example(name: str, language: Language) -> Example:
     asked, answer = _HONEST[language]
-    return (Example(language, asked, answer.format(name=name)),)
+    return Example(language, asked, answer.format(name=name))
 
 
 def _unreadable(source: str, reason: Text) -> PersonaError:

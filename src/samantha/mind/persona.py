@@ -22,6 +22,10 @@ from samantha.mind.language_of_text import Language
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’*)\]]*(?=\s)|[。！？…][”’」』）]*|\n")
 _WORD_END = re.compile(r"(?=\s)|[，；、]")
+_FRAME: dict[Language, tuple[str, str]] = {
+    "en": ("You are an AI.", "Your name is {name}."),
+    "zh": ("你是人工智能。", "你的名字是{name}。"),
+}
 _CLOSED: dict[str, str] = {"extra": "forbid"}  # read by pydantic: an unknown key is an error
 
 
@@ -87,7 +91,7 @@ def parse(toml_text: str, *, source: str) -> Persona:
 
 
 def to_toml(persona: Persona) -> str:
-    """`persona` as a file: ``parse(to_toml(persona), source=...) == persona``, but for line ends, which become ``\\n``."""
+    """`persona` as a file that `parse` reads back the same, but for line ends, which become newlines."""
     return tomli_w.dumps(_filled(persona), multiline_strings=True)
 
 
@@ -100,17 +104,16 @@ def in_language(persona: Persona, language: Language) -> Persona:
 def system_text(persona: Persona, language: Language, *, background: int = 0) -> str:
     """What the brain reads about who she is, in `language` where the persona has that wording.
 
-    It opens with her name and with her being an AI, whatever the file says. `background` is the room, in
-    characters, for the rest of a long (imported) persona; the default brain has none. The boundaries come last,
-    where they weigh most.
+    It opens with her being an AI and closes with her name, whatever the file says: small brains know the name
+    best that they read last. `background` is the room, in characters, for the rest of a long (imported) persona;
+    the default brain has none.
     """
     her = in_language(persona, language)
-    opening = f"你是{her.name}，一个人工智能。" if language == "zh" else f"You are {her.name}, an AI."
-    who, limits = [opening, her.summary, *her.voice, *her.values], [*her.boundaries]
+    opening, closing = _FRAME[language]
+    who = _paragraph([opening, her.summary, *her.voice, *her.values], language)
+    limits = _paragraph([*her.boundaries, closing.format(name=her.name)], language)
     rest = shorten(her.background, background)
-    if not rest:
-        return _paragraph([*who, *limits], language)
-    return "\n\n".join(part for part in (_paragraph(who, language), rest, _paragraph(limits, language)) if part)
+    return f"{who}\n\n{rest}\n\n{limits}" if rest else _paragraph([who, limits], language)
 
 
 def _paragraph(sentences: Sequence[str], language: Language) -> str:

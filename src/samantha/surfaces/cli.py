@@ -173,9 +173,7 @@ def main() -> None:
     language = _language_asked_for(sys.argv[1:])
     _translate_help(samantha, language)
     try:
-        samantha.main(standalone_mode=False, prog_name="samantha")
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        sys.exit(samantha.main(standalone_mode=False, prog_name="samantha"))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

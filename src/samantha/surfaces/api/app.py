@@ -52,7 +52,7 @@ def _middleware(service: Service, server: ServerSettings) -> list[Middleware]:
         Guard,
         body_limit=server.body_limit,
         token=server.token.get_secret_value(),
-        hosts=(server.host, *server.allowed_hosts),
+        hosts=list(filter(None, (server.host, *server.allowed_hosts))),
         origins=pages,
         remote=server.host not in LOOPBACK,
         language=service.language,

@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
 
 
 def open_listener(server: ServerSettings) -> socket.socket:
-    """A socket bound to the address that the settings name, not yet accepting.
+    """A socket on the address that the settings name; who connects waits until the service runs.
 
     Raises `ServerError` where the port is taken or not permitted, the address is not this machine's, or where
     others could reach it without a key.
@@ -115,13 +115,17 @@ def open_listener(server: ServerSettings) -> socket.socket:
             "On the address {host} others could reach her without a key. Set server.token, or listen on 127.0.0.1.",
             host=server.host or address[0],
         )
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # or a restart waits for the old connections
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise _cannot_listen(server, error) from error
+    with contextlib.ExitStack() as unused:
+        try:
+            listener = unused.enter_context(socket.socket(family, kind, protocol))
+            listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # a restart need not wait for old connections
+            listener.bind(address)
+            listener.listen()  # only now is the port surely ours
+        except OSError as error:
+            raise _cannot_listen(server, error) from error
+        unused.pop_all()
     return listener
 
 

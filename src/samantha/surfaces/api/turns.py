@@ -30,17 +30,22 @@ _STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stre
 class TurnBody(BaseModel):
     """What `POST /api/turns` takes."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    text: str = Field(description="What the person says.")
-    id: Id | None = Field(None, description="Names the message; sent twice, it is one turn with one reply.")
-    parent: Id | Literal[""] | None = Field(
-        None, description="The message it follows; by default the newest of the thread, empty starts it anew."
-    )
-    thread: Id | None = Field(None, description="The conversation; by default a new one, named by the message.")
-    person: Person = Field("me", description="Who speaks.")
-    keep: bool = Field(True, description="Keep the turn; false writes nothing of it.")
-    language: Language | None = Field(None, description="Of notices and errors; by default Accept-Language decides.")
+    text: str
+    """What the person says."""
+    id: Id | None = None
+    """Names the message; sent twice, it is one turn with one reply."""
+    parent: Id | Literal[""] | None = None
+    """The message it follows; by default the newest of the thread, empty starts it anew."""
+    thread: Id | None = None
+    """The conversation; by default a new one, named like the message."""
+    person: Person = "me"
+    """Who speaks."""
+    keep: bool = True
+    """Keep the turn; false writes nothing of it."""
+    language: Language | None = None
+    """Of notices and errors; by default Accept-Language decides."""
 
 
 class Turns:

@@ -25,8 +25,6 @@ DIM = Style(dim=True)
 ERROR = Style(color="red")
 WIDEST = 96  # cells; longer lines are hard to read
 
-HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-
 
 class ColourScreen(PlainScreen):
     """Everything on `out`, which is a terminal."""
@@ -41,7 +39,7 @@ class ColourScreen(PlainScreen):
     @property
     def columns(self) -> int:
         """Cells that a line may have. The last one of a row stays free: terminals differ in how they wrap there."""
-        return min(self.size().columns - 1, WIDEST)
+        return max(1, min(self.size().columns - 1, WIDEST))
 
     def size(self) -> Size:
         """Of the terminal as it is now."""
@@ -89,7 +87,6 @@ class ColourScreen(PlainScreen):
 
     @contextmanager
     def reply(self, name: str) -> Iterator[Callable[[str], None]]:
-        self._write(HIDE_CURSOR)
         self._live = live = LiveReply(
             name=Styled(name, HER_NAME),
             waiting=Styled.assemble((name, HER_NAME), (" …", DIM)),
@@ -103,7 +100,6 @@ class ColourScreen(PlainScreen):
         finally:
             self._live = None
             live.close()
-            self._write(SHOW_CURSOR)
 
     def _lines(self, words: str, style: Style) -> None:
         for line in wrap(Styled(clean(words), style), self.columns):

@@ -128,8 +128,9 @@ def _inline(node: SyntaxTreeNode, style: Style = Style()) -> Text:  # noqa: B008
             case "softbreak" | "hardbreak":
                 found.append("\n")
             case kind:
-                found.append_text(_inline(child, style + _INLINE.get(kind, Style.null())))
-                if kind == "link" and child.attrs["href"] != found.plain:
+                inner = _inline(child, style + _INLINE.get(kind, Style.null()))
+                found.append_text(inner)
+                if kind == "link" and child.attrs["href"] != inner.plain:
                     found.append(f" ({child.attrs['href']})", _FRAME)
     return found
 

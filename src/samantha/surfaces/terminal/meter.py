@@ -1,5 +1,6 @@
 """How full her context is, as one discreet line. Pure; not here: where it is shown."""
 
+import math
 from collections.abc import Iterator
 
 from rich.cells import cell_len
@@ -9,7 +10,7 @@ from samantha.core.types import Turn
 from samantha.language import Language, translate
 
 CELLS = 10  # of the bar
-HELP = text("/help: commands   Alt-Enter: new line   Ctrl-D: leave")
+HELP = (text("/help: commands"), text("Ctrl-D: leave"), text("Alt-Enter: new line"))
 _GAP = "   "
 
 
@@ -32,7 +33,7 @@ def _parts(turn: Turn | None) -> Iterator[Text | str]:
     if turn is not None and turn.prompt is not None:
         limit = turn.prompt.limit
         share = min(1.0, tokens_now(turn) / limit)
-        full = round(share * CELLS)
+        full = math.ceil(share * CELLS)
         yield text("context {bar} {percent}%", bar="█" * full + "░" * (CELLS - full), percent=round(share * 100))
         if turn.prompt.dropped:
             yield text("{count} old messages no longer fit", count=turn.prompt.dropped)
@@ -41,4 +42,4 @@ def _parts(turn: Turn | None) -> Iterator[Text | str]:
         yield f"{tokens_now(turn)}/{limit}"
         yield "/help"
     else:
-        yield HELP
+        yield from HELP

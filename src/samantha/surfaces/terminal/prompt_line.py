@@ -24,7 +24,7 @@ from samantha.surfaces.terminal.interrupts import Interrupts
 REMEMBERED = 200  # messages
 THREADS_READ = 20
 
-_STYLE = Style.from_dict({"prompt": "bold", "bottom-toolbar": "noreverse dim", "completion-menu": "noreverse"})
+_STYLE = Style.from_dict({"prompt": "bold", "bottom-toolbar": "noreverse dim"})
 
 
 class Interrupted(Exception):

@@ -6,9 +6,9 @@ Not here: what a line does (`commands`), or what is shown of it (`session` and t
 import io
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from samantha.core.errors import SamanthaError, UsageError, VoiceError
 from samantha.core.text import text
@@ -119,16 +119,16 @@ async def _on_a_terminal(session: Session, stdin: TextIO, interrupts: Interrupts
             continue
         warned = False
         if line:
-            await _do(session, line, stdin, interrupts)
+            with quiet_keys(stdin.fileno()):
+                await _interruptibly(session, interrupts, take(session, line))
     screen.say(text("Goodbye, and take care."))
 
 
-async def _do(session: Session, line: str, stdin: TextIO, interrupts: Interrupts) -> None:
-    """One line on a terminal. Ctrl-C stops it."""
-    with quiet_keys(stdin.fileno()):
-        if not await interrupts.run(take(session, line)):
-            await session.hush()
-            session.screen.notice(text("Stopped. What was said is kept."))
+async def _interruptibly(session: Session, interrupts: Interrupts, work: Coroutine[Any, Any, None]) -> None:
+    """Do what one line asks for; Ctrl-C stops it, and her voice."""
+    if not await interrupts.run(work):
+        await session.hush()
+        session.screen.notice(text("Stopped. What was said is kept."))
 
 
 async def _line_by_line(session: Session, stdin: TextIO, interrupts: Interrupts, *, resume: bool) -> None:
@@ -146,8 +146,8 @@ async def _line_by_line(session: Session, stdin: TextIO, interrupts: Interrupts,
     async for line in lines:
         if not attended:
             await _heard_out(session, line)
-        elif not await interrupts.run(_heard_out(session, line)):
-            session.screen.notice(text("Stopped. What was said is kept."))
+        else:
+            await _interruptibly(session, interrupts, _heard_out(session, line))
         session.screen.gap()
         if session.leaving:
             return

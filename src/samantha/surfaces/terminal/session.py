@@ -112,6 +112,7 @@ class Session:
         await self.hush()
         self.thread, self.newest = thread.id, None
         self.screen.notice(text("Going on with: {title}", title=thread.title))
+        self.screen.gap()
         await self.show_newest_exchange()
 
     async def show_newest_exchange(self) -> None:
