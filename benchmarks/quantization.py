@@ -44,7 +44,7 @@ SHIPPED, EIGHT, FOUR = FILES
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=Path(os.environ.get("SAMANTHA_DATA", "../shared/data")))
-    arguments.add_argument("--models", type=Path, default=platformdirs.user_data_path("samantha") / "models")
+    arguments.add_argument("--models", type=Path, default=platformdirs.user_data_path("samantha", appauthor=False) / "models")
     arguments.add_argument("--threads", type=int, default=os.cpu_count() or 2)
     given = arguments.parse_args()
     shipped = weights.fetch(weights.default_brain(), folder=given.models)

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from samantha.core.errors import MessageError, SamanthaError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import Clock, Delta, Encoder, Generator, Journal, Memories, Policy
-from samantha.core.types import Conversation, Message, Prompt, Reply, Sampling, Turn, Understanding, Usage
+from samantha.core.types import Conversation, Message, Reply, Sampling, Turn, Understanding, Usage
 from samantha.mind import duties, prompt
 from samantha.mind.language_of_text import language_of
 from samantha.mind.persona import Persona, as_messages, choose_examples, system_text
@@ -54,7 +54,7 @@ class Companion:
         Close the iterator to interrupt: what was said until then is kept. `sampling` overrides the companion's.
         Raises only on a defect; what a person can do something about ends the stream as `Failed`.
         """
-        started = self.clock.monotonic()
+        started, sampling = self.clock.monotonic(), sampling or self.sampling
         async with self._in_order(conversation):
             try:
                 turn = await self.hear(message, conversation)
@@ -79,10 +79,10 @@ class Companion:
                 else:
                     turn = await self.recall(turn)
                     yield Recalled(turn.memories)
-                    turn, notices = await self.compose(turn)
+                    turn, notices = await self.compose(turn, sampling)
                     for notice in notices:
                         yield notice
-                    spoken = self.speak(turn, sampling or self.sampling, started=started)
+                    spoken = self.speak(turn, sampling, started=started)
                 async with aclosing(spoken):
                     async for piece, so_far in spoken:
                         turn = so_far
@@ -92,7 +92,8 @@ class Companion:
                 failure = error
                 turn = turn.ending("failed", turn.reply.usage)
             finally:
-                turn = await asyncio.shield(self.commit(turn, started=started))
+                turn, unkept = await asyncio.shield(self.commit(turn, started=started))
+            failure = failure or unkept
             if failure is not None:
                 yield Failed(failure, turn)
                 return
@@ -101,16 +102,17 @@ class Companion:
 
     async def hear(self, message: Message, conversation: Conversation) -> Turn:
         """Journal the message before anything can fail, and find what precedes it."""
-        said = _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", message.text)).strip()
+        said = _speakable(message.text).strip()
         if not said:
             raise MessageError("The message is empty. Say something first.")
         message = replace(message, text=said, id=message.id or uuid.uuid4().hex)
         conversation = replace(conversation, thread=conversation.thread or message.id)
+        given = tuple(replace(one, text=_speakable(one.text)) for one in conversation.history or ())
         now = self.clock.now()
         if not conversation.keep:
-            return Turn(conversation, message, history=conversation.history or (), at=now)
+            return Turn(conversation, message, history=given, at=now)
         past = await self.journal.hear(message, conversation, now)
-        history = past.history if conversation.history is None else conversation.history
+        history = past.history if conversation.history is None else given
         return Turn(conversation, past.message, history=history, reply=past.reply or Reply(), at=now)
 
     async def feel(self, turn: Turn) -> Turn:
@@ -129,12 +131,13 @@ class Companion:
         """Which memories matter now."""
         return replace(turn, memories=await self.memories.recall(turn))
 
-    async def compose(self, turn: Turn) -> tuple[Turn, tuple[Notice, ...]]:
+    async def compose(self, turn: Turn, sampling: Sampling) -> tuple[Turn, tuple[Notice, ...]]:
         """What the engine will read: everything that fits, and a notice when less fits than a turn ago."""
         parts = self._draft(turn)
         counts = await self.generator.count(parts.messages)
-        fitted = self._fit(parts, counts)
-        before = self._dropped_a_turn_ago(parts, counts)
+        limit = self._room(sampling)
+        fitted = prompt.fit(parts, counts, limit=limit)
+        before = _dropped_a_turn_ago(parts, counts, limit=limit)
         return replace(turn, prompt=fitted), duties.no_longer_fits(fitted.dropped, before)
 
     async def speak(self, turn: Turn, sampling: Sampling, *, started: float) -> AsyncGenerator[tuple[str, Turn], None]:
@@ -170,13 +173,16 @@ class Companion:
                 yield piece, turn
         yield "", turn.ending("stop", turn.reply.usage)
 
-    async def commit(self, turn: Turn, *, started: float) -> Turn:
-        """Keep what was truly said, interrupted or not."""
+    async def commit(self, turn: Turn, *, started: float) -> tuple[Turn, SamanthaError | None]:
+        """Keep what was truly said, interrupted or not; with the error where that could not be done."""
         finish = "interrupted" if turn.reply.finish == "open" else turn.reply.finish
         turn = turn.ending(finish, replace(turn.reply.usage, total_ms=self._since(started)))
         if turn.conversation.keep:
-            await self.journal.commit(turn)
-        return turn
+            try:
+                await self.journal.commit(turn)
+            except SamanthaError as error:
+                return turn, error
+        return turn, None
 
     async def idle(self) -> None:
         """Wait until nothing is read ahead any more."""
@@ -201,16 +207,10 @@ class Companion:
         examples = choose_examples(self.persona, first, language, count=self.examples)
         return prompt.draft(turn, persona=system_text(self.persona, language), examples=as_messages(examples))
 
-    def _fit(self, parts: prompt.Draft, counts: list[int]) -> Prompt:
-        brain = self.generator.brain
-        return prompt.fit(parts, counts, limit=brain.context - min(self.sampling.max_tokens, brain.context // 2))
-
-    def _dropped_a_turn_ago(self, parts: prompt.Draft, counts: list[int]) -> int:
-        if len(parts.history) < 2:
-            return 0
-        end = 1 + len(parts.examples) + len(parts.history)
-        before = replace(parts, history=parts.history[:-2], newest=parts.history[-2:-1])
-        return self._fit(before, counts[: end - 1]).dropped
+    def _room(self, sampling: Sampling) -> int:
+        """Tokens that a prompt may have: a reply keeps up to half of the context for itself."""
+        context = self.generator.brain.context
+        return context - min(sampling.max_tokens, context // 2)
 
     async def _release(self, piece: str, turn: Turn) -> str:
         """Check a piece and journal what may be said of it."""
@@ -251,10 +251,25 @@ class Companion:
         parts = self._draft(replace(turn, history=(*turn.history, turn.message, said)))
         parts = replace(parts, newest=())
         try:
-            fitted = self._fit(parts, await self.generator.count(parts.messages))
+            counts = await self.generator.count(parts.messages)
+            fitted = prompt.fit(parts, counts, limit=self._room(self.sampling))
             await self.generator.read(fitted.messages)
         except SamanthaError:
             return  # reading ahead only saves time; the next turn meets the same trouble and names it
+
+
+def _speakable(said: str) -> str:
+    """`said` without control characters, and with U+FFFD for what was not UTF-8."""
+    return _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", said))
+
+
+def _dropped_a_turn_ago(parts: prompt.Draft, counts: list[int], *, limit: int) -> int:
+    """How many messages had left the prompt of the turn before."""
+    if len(parts.history) < 2:
+        return 0
+    end = 1 + len(parts.examples) + len(parts.history)
+    before = replace(parts, history=parts.history[:-2], newest=parts.history[-2:-1])
+    return prompt.fit(before, counts[: end - 1], limit=limit).dropped
 
 
 class Unfeeling:

@@ -63,8 +63,12 @@ class ModelSettings(Section):
         description="The brain: a name from `samantha models`, the path of a GGUF file, or ENDPOINT/NAME such as "
         "ollama/llama3.2; empty is the default brain.",
     )
-    context: int = Field(
-        4096, ge=256, le=MANY, description="Tokens that the conversation and the reply may have together."
+    context: OptionalInt = Field(
+        None,
+        ge=256,
+        le=MANY,
+        description="Tokens that the conversation and the reply may have together; empty takes 4096, "
+        "or less where the model was made for less.",
     )
     reply_tokens: int = Field(400, ge=1, le=MANY, description="Tokens that a reply may have at most.")
     temperature: float = Field(0.7, ge=0, le=5, description="How freely words are drawn; 0 takes the likeliest.")
@@ -362,16 +366,9 @@ def _unknown(key: str, known: Collection[str], place: Text | str) -> SettingErro
 
 def _checked(given: Mapping[str, Given]) -> Settings:
     try:
-        settings = Settings.model_validate(_nested(given))
+        return Settings.model_validate(_nested(given))
     except ValidationError as error:
         raise _invalid(error, given) from error
-    if settings.model.reply_tokens >= settings.model.context:
-        raise SettingError(
-            "model.reply_tokens is {reply}, which leaves no room in a model.context of {context}. Make it smaller.",
-            reply=settings.model.reply_tokens,
-            context=settings.model.context,
-        )
-    return settings
 
 
 def _invalid(error: ValidationError, given: Mapping[str, Given]) -> SettingError:

@@ -65,6 +65,7 @@ async def open_samantha(settings: Settings, *, parallel: int = 1, progress: Prog
             clock=SystemClock(),
             sampling=sampling(settings),
             examples=settings.persona.examples,
+            reads_ahead=parallel == 1,  # with several at once the engine is seldom idle
         )
         stack.push_async_callback(companion.aclose)
         yield Open(companion, journal, settings, brain)

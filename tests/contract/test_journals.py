@@ -92,12 +92,6 @@ async def test_a_message_that_was_never_answered_can_be_sent_again(journal: Sqli
     assert (await journal.hear(Message("user", "Hi", "1"), TALK, AT)).reply is None
 
 
-async def test_a_message_that_is_being_answered_is_refused(journal: SqliteJournal) -> None:
-    await journal.hear(Message("user", "Hi", "1"), TALK, AT)
-    with pytest.raises(MessageError, match="already being answered"):
-        await journal.hear(Message("user", "Hi", "1"), TALK, AT)
-
-
 @pytest.mark.parametrize("other", [replace(TALK, person="bob"), replace(TALK, thread="u")])
 async def test_an_id_belongs_to_one_message_of_one_person(journal: SqliteJournal, other: Conversation) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from samantha.companion import Companion, Forgetful, Unfeeling
-from samantha.core.errors import EndpointError, MessageError
+from samantha.core.errors import EndpointError, MessageError, StorageError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import Brain
 from samantha.core.text import text
@@ -253,3 +253,32 @@ async def test_the_encoder_is_asked_once_a_message() -> None:
     events = await say(replace(companion(), encoder=Counting()), "Good!")
     assert asked == ["Good!"]
     assert [event.understanding.sentiment for event in events if isinstance(event, Felt)] == [0.5]
+
+
+async def test_one_message_sent_twice_at_once_is_answered_once() -> None:
+    her = companion("First.", "Second.")
+    replies = [reply(events) for events in await asyncio.gather(say(her, "Hi", id="m1"), say(her, "Hi", id="m1"))]
+    assert replies == ["First.", "First."]
+
+
+async def test_a_journal_that_fails_at_the_end_is_told_as_a_failure() -> None:
+    class FullDisk(ListJournal):
+        async def commit(self, turn: object) -> None:
+            raise StorageError("The disk is full.")
+
+    (*_, last) = await say(replace(companion(), journal=FullDisk()), "Hi")
+    assert isinstance(last, Failed)
+    assert "disk" in str(last.error)
+
+
+async def test_a_request_for_a_long_reply_leaves_it_room() -> None:
+    her = companion(brain=Brain("small", context=400))
+    long = "word " * 250
+    short, roomy = [
+        [e async for e in her.respond(Message("user", long), conversation=TALK, sampling=Sampling(max_tokens=tokens))][
+            -1
+        ]
+        for tokens in (50, 200)
+    ]
+    assert isinstance(short, Finished)
+    assert isinstance(roomy, Failed)

@@ -31,7 +31,7 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
 
 def test_every_setting_has_a_default(load_here: Load) -> None:
     loaded = load_here()
-    assert loaded.settings.model.context == 4096
+    assert loaded.settings.model.context is None
     assert set(loaded.origins.values()) == {"default"}
 
 
@@ -81,7 +81,7 @@ def test_a_given_config_file_is_the_only_one_read(
     other = tmp_path / "other.toml"
     other.write_text("[persona]\nexamples = 1")
     settings = load_here(config=other).settings
-    assert (settings.model.context, settings.persona.examples) == (4096, 1)
+    assert (settings.model.context, settings.persona.examples) == (None, 1)
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,6 @@ def test_a_wrong_secret_is_not_repeated(load_here: Load) -> None:
     with pytest.raises(SettingError) as caught:
         load_here(overrides={"server.token": 12345})
     assert "12345" not in str(caught.value)
-
-
-def test_a_reply_must_leave_room_in_the_context(load_here: Load) -> None:
-    with pytest.raises(SettingError, match=r"leaves no room in a model\.context of 4096"):
-        load_here(overrides={"model.reply_tokens": 4096})
 
 
 def test_an_endpoint_needs_an_address(load_here: Load) -> None:

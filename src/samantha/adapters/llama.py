@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from samantha.adapters.chat_template import jinja_format
 from samantha.core.chat import ChatFormat, Piece, chatml
 from samantha.core.errors import GeneratorError, ModelMissing, ModelUnsupported
-from samantha.core.ports import Brain, Delta
+from samantha.core.ports import CONTEXT, Brain, Delta
 from samantha.core.types import Finish, Message, Sampling
 from samantha.gguf_files import Header, read_header
 
@@ -46,7 +46,7 @@ class LlamaGenerator:
         path: Path,
         *,
         name: str = "",
-        context: int = 4096,
+        context: int | None = None,
         parallel: int = 1,
         threads: int = 0,
         neighbours: int = 0,
@@ -55,7 +55,8 @@ class LlamaGenerator:
     ) -> "LlamaGenerator":
         """Load the model at `path`.
 
-        `context` is the tokens that one conversation may have, `parallel` how many are answered at once.
+        `context` is the tokens that one conversation may have (by default 4096, or less where the model was made
+        for less), `parallel` how many are answered at once.
         `threads=0` chooses by the cores and by who else runs; `neighbours` says how many busy threads this
         process itself will have beside the engine (a voice, an encoder). `adapter` is a GGUF LoRA.
         Raises `ModelMissing`, `ModelDamaged`, `ModelUnsupported`.
@@ -65,6 +66,7 @@ class LlamaGenerator:
                 "No model at '{path}'. Run `samantha pull`, or set model.name to a GGUF file.", path=path
             )
         header = await asyncio.to_thread(read_header, path)
+        context = context or min(CONTEXT, header.context or CONTEXT)
         _check_context(header, context, path)
         key = secrets.token_urlsafe(32)
         chosen = threads or choose_threads(_cores(), load=_load(), neighbours=neighbours)

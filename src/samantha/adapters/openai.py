@@ -29,7 +29,7 @@ from samantha.adapters.openai_errors import (
 )
 from samantha.core.chat import alternating
 from samantha.core.errors import EndpointError, SettingError
-from samantha.core.ports import Brain, Delta
+from samantha.core.ports import CONTEXT, Brain, Delta
 from samantha.core.types import Finish, Message, Sampling
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class OpenAIGenerator:
         *,
         key: str = "",
         timeout: float = 60.0,
-        context: int = 4096,
+        context: int | None = None,
         languages: Sequence[str] = (),
         transport: "AsyncBaseTransport | None" = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -89,7 +89,7 @@ class OpenAIGenerator:
         self._url = _shown(self._client.base_url)
         self._timeout = timeout
         self._sleep = sleep
-        self._brain = Brain(model, context, tuple(languages), local=_is_loopback(self._client.base_url))
+        self._brain = Brain(model, context or CONTEXT, tuple(languages), local=_is_loopback(self._client.base_url))
         self._unknown: set[str] = set()  # fields that the endpoint refused
         self._renamed: dict[str, str] = {}
         self._fold = 0  # how far the endpoint has made us go in FOLDS

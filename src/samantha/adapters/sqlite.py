@@ -52,10 +52,9 @@ class SqliteJournal:
         self._path = str(path)
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._opened: sqlite3.Connection | None = None
-        self._answering: set[str] = set()  # turns of this process that have no end yet
 
     async def hear(self, message: Message, conversation: Conversation, at: datetime) -> Past:
-        return await self._run(lambda db: self._hear(db, message, conversation, at))
+        return await self._run(lambda db: _hear(db, message, conversation, at))
 
     async def say(self, turn_id: str, piece: str) -> None:
         await self._run(
@@ -65,7 +64,6 @@ class SqliteJournal:
         )
 
     async def commit(self, turn: Turn) -> None:
-        self._answering.discard(turn.id)
         now = datetime.now(UTC).isoformat() if turn.at is None else turn.at.isoformat()
 
         def write(db: sqlite3.Connection) -> None:
@@ -113,7 +111,7 @@ class SqliteJournal:
             db = self._connection()
             with db:
                 return work(db)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise StorageError(
                 "The journal '{path}' cannot be used: {reason}. Check the disk, or set data.folder to another place.",
                 path=self._path,
@@ -124,52 +122,6 @@ class SqliteJournal:
         if self._opened is None:
             self._opened = _open(self._path)
         return self._opened
-
-    def _hear(self, db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
-        person, thread = conversation.person, conversation.thread
-        known = db.execute(
-            f"select person, thread, text, parent, finish, {_REPLY} from turns where id = ?", (message.id,)
-        ).fetchone()
-        if known is None:
-            return self._hear_new(db, message, conversation, at)
-        if known[:3] != (person, thread, message.text):
-            raise MessageError(
-                "The message id '{id}' was already used for another message. Give each message its own.", id=message.id
-            )
-        if message.id in self._answering:
-            raise MessageError("The message '{id}' is already being answered. Wait for its reply.", id=message.id)
-        message = replace(message, parent=known[3])
-        past = Past(message, _branch(db, message.parent or ""))
-        if not known[5]:  # it was never answered: a crash or a dead endpoint came before the first word
-            self._answering.add(message.id)
-            return past
-        finish = "interrupted" if known[4] == "open" else known[4]
-        return replace(past, reply=Reply(known[5], cast(Finish, finish)))
-
-    def _hear_new(self, db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
-        person, thread = conversation.person, conversation.thread
-        parent = _head(db, person, thread) if message.parent is None else message.parent
-        if (
-            parent
-            and not db.execute(
-                "select 1 from turns where id = ? and person = ? and thread = ?", (parent, person, thread)
-            ).fetchone()
-        ):
-            raise MessageError(
-                "The parent '{parent}' is not a message of this conversation. Leave it out to continue.",
-                parent=parent,
-            )
-        db.execute(
-            "insert into turns (id, person, thread, parent, text, heard_at) values (?, ?, ?, ?, ?, ?)",
-            (message.id, person, thread, parent, message.text, at.isoformat()),
-        )
-        db.execute(
-            "insert into threads values (?, ?, ?, ?)"
-            " on conflict do update set head = excluded.head, updated = excluded.updated",
-            (person, thread, message.id, at.isoformat()),
-        )
-        self._answering.add(message.id)
-        return Past(replace(message, parent=parent), _branch(db, parent))
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -188,6 +140,50 @@ def _open(path: str) -> sqlite3.Connection:
     return db
 
 
+def _hear(db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
+    person, thread = conversation.person, conversation.thread
+    known = db.execute(
+        f"select person, thread, text, parent, finish, {_REPLY} from turns where id = ?", (message.id,)
+    ).fetchone()
+    if known is None:
+        return _hear_new(db, message, conversation, at)
+    if known[:3] != (person, thread, message.text):
+        raise MessageError(
+            "The message id '{id}' was already used for another message. Give each message its own.", id=message.id
+        )
+    message = replace(message, parent=known[3])
+    past = Past(message, _branch(db, message.parent or ""))
+    if not known[5]:  # it was never answered: a crash or a dead endpoint came before the first word
+        return past
+    finish = "interrupted" if known[4] == "open" else known[4]
+    return replace(past, reply=Reply(known[5], cast(Finish, finish)))
+
+
+def _hear_new(db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
+    person, thread = conversation.person, conversation.thread
+    parent = _head(db, person, thread) if message.parent is None else message.parent
+    if (
+        parent
+        and not db.execute(
+            "select 1 from turns where id = ? and person = ? and thread = ?", (parent, person, thread)
+        ).fetchone()
+    ):
+        raise MessageError(
+            "The parent '{parent}' is not a message of this conversation. Leave it out to continue.",
+            parent=parent,
+        )
+    db.execute(
+        "insert into turns (id, person, thread, parent, text, heard_at) values (?, ?, ?, ?, ?, ?)",
+        (message.id, person, thread, parent, message.text, at.isoformat()),
+    )
+    db.execute(
+        "insert into threads values (?, ?, ?, ?)"
+        " on conflict do update set head = excluded.head, updated = excluded.updated",
+        (person, thread, message.id, at.isoformat()),
+    )
+    return Past(replace(message, parent=parent), _branch(db, parent))
+
+
 def _head(db: sqlite3.Connection, person: str, thread: str) -> str:
     row: Any = db.execute("select head from threads where person = ? and id = ?", (person, thread)).fetchone()
     return row[0] if row else ""
@@ -196,10 +192,10 @@ def _head(db: sqlite3.Connection, person: str, thread: str) -> str:
 def _branch(db: sqlite3.Connection, head: str) -> tuple[Message, ...]:
     """The messages up to and including turn `head`, oldest first; turns that got no word of a reply are left out."""
     rows = db.execute(
-        "with recursive branch (id, parent, text, depth) as ("
-        " select id, parent, text, 0 from turns where id = ?"
-        " union all select turns.id, turns.parent, turns.text, depth + 1 from turns join branch on turns.id = branch.parent)"
-        f" select id, parent, text, {_REPLY.replace('turns.id', 'branch.id')} from branch order by depth desc",
+        "with recursive branch (id, parent, depth) as ("
+        " select id, parent, 0 from turns where id = ?"
+        " union all select turns.id, turns.parent, depth + 1 from turns join branch on turns.id = branch.parent)"
+        f" select turns.id, turns.parent, text, {_REPLY} from turns join branch using (id) order by depth desc",
         (head,),
     )
     messages: list[Message] = []

@@ -12,6 +12,9 @@ from typing import Protocol
 from samantha.core.types import Conversation, Decision, Finish, Memory, Message, Reply, Sampling, Turn, Understanding
 
 
+CONTEXT = 4096  # tokens, where nobody asks for more: a long evening's talk, in 94 MB with the default brain
+
+
 @dataclass(frozen=True, slots=True)
 class Brain:
     """What a generator says about the model behind it."""

@@ -5,7 +5,6 @@ nothing is kept unless `store` is true. She stays herself: a client's system mes
 """
 
 import json
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -15,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 from starlette.types import Receive
 
@@ -42,7 +41,6 @@ DEEPEST = 32  # levels of a JSON schema; the engine's grammar writer descends in
 _UNSUPPORTED = frozenset(
     ("audio", "functions", "logit_bias", "logprobs", "prediction", "tools", "top_logprobs", "web_search_options")
 )
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _ROLES: dict[str, Role] = {"developer": "system", "system": "system", "user": "user", "assistant": "assistant"}
 
 
@@ -56,18 +54,9 @@ def _text_of_parts(content: object) -> object:
     return "\n".join(part["text"] for part in content)
 
 
-def _speakable(said: str) -> str:
-    """A message of the past as the journal would have it: no control characters, no halves of surrogate pairs."""
-    return _UNSPEAKABLE.sub("", said)
-
-
 class ChatMessage(BaseModel):
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[
-        str,
-        BeforeValidator(_text_of_parts, json_schema_input_type=str | list[dict[str, str]]),
-        AfterValidator(_speakable),
-    ]
+    content: Annotated[str, BeforeValidator(_text_of_parts, json_schema_input_type=str | list[dict[str, str]])]
 
 
 class StreamOptions(BaseModel):
