@@ -54,7 +54,7 @@ bench: $(STAMPS)/test
 	@test -f "benchmarks/$(NAME).py" || { echo "Say which: make bench NAME=... (there is $$(cd benchmarks && echo *.py))." >&2; exit 2; }
 	$(RUN)/python benchmarks/$(NAME).py $(ARGS)
 
-bench-report: $(STAMPS)/test
+bench-report: $(STAMPS)/dev
 	$(RUN)/python benchmarks/report.py
 
 clean:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
+import httpx2
 from results_file import Row, row, write
 
 from samantha.settings import load
@@ -49,7 +49,7 @@ def service() -> Iterator[str]:
 class Talk:
     """One conversation, held by the client as the OpenAI protocol wants it."""
 
-    def __init__(self, client: httpx.AsyncClient, number: int) -> None:
+    def __init__(self, client: httpx2.AsyncClient, number: int) -> None:
         self._client, self._number = client, number
         self._messages = [{"role": "user", "content": f"Hello, I am guest {number}."}]
 
@@ -74,7 +74,7 @@ async def speed(talks: list[Talk], question: str = "") -> float:
 
 
 async def measure(address: str) -> list[Row]:
-    async with httpx.AsyncClient(base_url=address, timeout=600) as client:
+    async with httpx2.AsyncClient(base_url=address, timeout=600) as client:
         talks = [Talk(client, number) for number in range(TOGETHER)]
         first_alone = await speed(talks[:1])
         first_together = await speed(talks[1:])

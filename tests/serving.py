@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 from anyio.streams.memory import MemoryObjectSendStream
 
 from samantha.companion import Companion, Forgetful, Unfeeling
@@ -66,11 +66,11 @@ def companion(*replies: Any, **parts: Any) -> Companion:
 
 
 @asynccontextmanager
-async def calling(her: Companion, *, parallel: int = 4, **server: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def calling(her: Companion, *, parallel: int = 4, **server: Any) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the application in this process; whole responses only."""
     app = build_app(_service(her, parallel), ServerSettings(**server))
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
+    transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8765") as client:
         yield client
 
 

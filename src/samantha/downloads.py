@@ -25,7 +25,7 @@ from samantha.core.errors import WeightsError
 from samantha.core.text import Text, text
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx2
 
 Progress = Callable[[int, int, Text], None]
 """`progress(done, total, what)`: bytes done and in all (0: not known), and what is happening."""
@@ -203,24 +203,24 @@ def _append(wheel: Path, member: str, partial: Partial, size: int) -> None:
 
 def _from_server(part: Part, partial: Partial, job: Job) -> None:
     """Fetch over HTTP from where the last connection broke; give up when several in a row bring nothing."""
-    import httpx
+    import httpx2
 
     address, headers = _request(part)
     partial.continues(f"{part.address} {part.member}")
     if not job.pinned:  # nothing would tell that the file has changed since
         partial.path.unlink(missing_ok=True)
     host, fruitless = urlsplit(address).netloc, 0
-    with httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=15), headers=headers) as client:
+    with httpx2.Client(follow_redirects=True, timeout=httpx2.Timeout(60, connect=15), headers=headers) as client:
         while True:
             before = partial.size()
             try:
                 return _stream(client, address, partial, job)
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 fruitless = 0 if partial.size() > before else fruitless + 1
                 if fruitless == TRIES:
                     raise Failed(_broken(error, host)) from None
                 time.sleep(PAUSE * (2**fruitless - 1))  # at once after progress, then longer and longer
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise Failed(text("{host} cannot be asked: {reason}", host=host, reason=str(error))) from None
 
 
@@ -236,7 +236,7 @@ def _request(part: Part) -> tuple[str, dict[str, str]]:
     return f"{hub}/{repository}/resolve/{revision or 'main'}/{part.member}", headers
 
 
-def _stream(client: "httpx.Client", address: str, partial: Partial, job: Job) -> None:
+def _stream(client: "httpx2.Client", address: str, partial: Partial, job: Job) -> None:
     start = partial.size()
     if job.size and start >= job.size:
         return  # broke off between the last byte and the check
@@ -257,17 +257,17 @@ def _stream(client: "httpx.Client", address: str, partial: Partial, job: Job) ->
                 job.tell(done := done + len(block), total)
 
 
-def _broken(error: "httpx.TransportError", host: str) -> Text:
-    import httpx
+def _broken(error: "httpx2.TransportError", host: str) -> Text:
+    import httpx2
 
-    if isinstance(error, httpx.ConnectError):
+    if isinstance(error, httpx2.ConnectError):
         return text("there is no connection to {host}", host=host)
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return text("{host} does not answer", host=host)
     return text("the connection to {host} keeps breaking", host=host)
 
 
-def _refused(response: "httpx.Response") -> Text:
+def _refused(response: "httpx2.Response") -> Text:
     host, status = response.url.host, response.status_code
     if status in (401, 403):
         return text("{host} wants a key for this file; set HF_TOKEN to yours", host=host)

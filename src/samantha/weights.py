@@ -28,13 +28,15 @@ from samantha.downloads import (
     Job,
     Part,
     Partial,
-    Progress as Progress,  # part of the interface here
     alone,
     disk,
     download,
     need_space,
     read_json,
     replace_text,
+)
+from samantha.downloads import (
+    Progress as Progress,  # part of the interface here
 )
 from samantha.gguf_files import MAGIC, Quantization, read_header, rewrite, sha256_of
 

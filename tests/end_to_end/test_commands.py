@@ -112,7 +112,7 @@ def test_a_truncated_model_is_named(home: dict[str, str], tmp_path: Path, brain_
 def test_an_unknown_architecture_is_named(home: dict[str, str], tmp_path: Path) -> None:
     strange = tmp_path / "strange.gguf"
     write_tiny_gguf(strange, architecture="hal9000")
-    run = samantha(home, "ask", "-m", str(strange), ""Hi", code=1)
+    run = samantha(home, "ask", "-m", str(strange), "Hi", code=1)
     assert "hal9000" in run.stderr
 
 

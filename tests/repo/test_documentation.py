@@ -20,7 +20,9 @@ def readme(request: pytest.FixtureRequest, repository: Path) -> str:
 
 
 def test_every_figure_comes_from_a_committed_result(repository: Path) -> None:
-    run = subprocess.run([sys.executable, "benchmarks/report.py", "--check"], cwd=repository, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "benchmarks/report.py", "--check"], cwd=repository, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -37,7 +39,7 @@ def test_every_make_target_in_the_readme_exists(readme: str, repository: Path) -
 def test_the_annotated_tree_names_what_is_there(readme: str, repository: Path) -> None:
     tree = readme.partition("```text\nsrc/samantha/")[2].partition("```")[0]
     names = re.findall(r"^  ([\w./]+)", tree, re.MULTILINE)
-    assert len(names) > 10
+    assert len(names) >= 10
     missing = [name for name in names if not (repository / "src/samantha" / name).exists()]
     assert missing == []
 

@@ -11,7 +11,7 @@ HEAVY = {
         "fastapi",
         "gguf",
         "hibari_tts",
-        "httpx",
+        "httpx2",
         "jinja2",
         "numpy",
         "onnxruntime",

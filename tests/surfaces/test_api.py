@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ from samantha.testing import ScriptedPolicy
 pytestmark = pytest.mark.anyio
 
 
-async def say(client: httpx.AsyncClient, said: str, **more: Any) -> list[dict[str, Any]]:
+async def say(client: httpx2.AsyncClient, said: str, **more: Any) -> list[dict[str, Any]]:
     answer = await client.post("/api/turns", json={"text": said, **more})
     assert answer.status_code == 200, answer.text
     return events_of(answer.text)
@@ -244,7 +244,7 @@ names = st.sampled_from(["text", "id", "parent", "thread", "person", "keep", "la
 
 
 @pytest.fixture(scope="module")
-async def shared() -> AsyncIterator[httpx.AsyncClient]:
+async def shared() -> AsyncIterator[httpx2.AsyncClient]:
     async with calling(companion()) as client:
         yield client
 
@@ -252,7 +252,7 @@ async def shared() -> AsyncIterator[httpx.AsyncClient]:
 @given(body=st.dictionaries(names, anything, max_size=4))
 @example(body={"text": "half a pair: \ud800"})
 @settings(max_examples=100)
-async def test_no_body_breaks_the_service(body: dict[str, Any], shared: httpx.AsyncClient) -> None:
+async def test_no_body_breaks_the_service(body: dict[str, Any], shared: httpx2.AsyncClient) -> None:
     content = json.dumps(body).encode()
     answer = await shared.post("/api/turns", content=content, headers={"content-type": "application/json"})
     assert answer.status_code in (200, 400)
@@ -289,7 +289,7 @@ async def test_when_too_many_wait_the_next_is_told_to_come_back() -> None:
 async def test_a_client_that_leaves_stops_the_engine_and_loses_nothing() -> None:
     her = companion(generator=HeldGenerator(), sampling=Sampling(max_tokens=10**6))
     her.generator.release.set()
-    async with listening(her) as at, httpx.AsyncClient() as client:
+    async with listening(her) as at, httpx2.AsyncClient() as client:
         async with client.stream("POST", f"{at.url}/api/turns", json={"text": "Hi"}) as answer:
             async for line in answer.aiter_lines():
                 if line == "event: said":
@@ -303,11 +303,11 @@ async def test_a_client_that_leaves_stops_the_engine_and_loses_nothing() -> None
 
 async def test_a_client_that_leaves_the_queue_is_never_answered() -> None:
     her = companion(generator=HeldGenerator(), sampling=Sampling(max_tokens=2))
-    async with listening(her, parallel=1) as at, httpx.AsyncClient(base_url=at.url) as client:
+    async with listening(her, parallel=1) as at, httpx2.AsyncClient(base_url=at.url) as client:
         first = asyncio.create_task(client.post("/api/turns", json={"text": "First"}))
         await her.generator.begun.wait()
-        with pytest.raises(httpx.ReadTimeout):
-            await client.post("/api/turns", json={"text": "Second"}, timeout=httpx.Timeout(5, read=0.05))
+        with pytest.raises(httpx2.ReadTimeout):
+            await client.post("/api/turns", json={"text": "Second"}, timeout=httpx2.Timeout(5, read=0.05))
         her.generator.release.set()
         await first
     assert [messages[-1].text for messages in her.generator.heard] == ["First"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from serving import calling, companion, events_of
 
@@ -31,7 +31,7 @@ def examples(page: str) -> list[tuple[str, str]]:
     return [(said, answer) for (_, said), (_, answer) in pairwise(blocks) if said.startswith("curl ")]
 
 
-async def curl(command: str, client: httpx.AsyncClient) -> str:
+async def curl(command: str, client: httpx2.AsyncClient) -> str:
     """What the command would print."""
     words = iter(shlex.split(command.replace("\\\n", " ")))
     method, url, headers, body = "GET", "", {}, None

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from serving import calling, companion, listening
 
@@ -147,7 +147,7 @@ async def test_an_endless_body_is_cut_off() -> None:
 
 
 async def test_answers_are_nobodys_cache_and_name_no_software() -> None:
-    async with listening(companion()) as at, httpx.AsyncClient() as client:
+    async with listening(companion()) as at, httpx2.AsyncClient() as client:
         answer = await client.post(f"{at.url}/api/turns", json=TURN)
     assert (answer.headers["cache-control"], answer.headers["x-content-type-options"]) == ("no-store", "nosniff")
     assert "server" not in answer.headers

@@ -6,7 +6,7 @@ import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from serving import HeldGenerator, companion, events_of, listening
 
@@ -71,7 +71,7 @@ def test_on_loopback_no_key_is_needed(host: str) -> None:
 
 async def test_a_stop_lets_a_running_reply_finish_and_begins_no_other() -> None:
     her = companion(generator=HeldGenerator(), sampling=Sampling(max_tokens=2))
-    async with listening(her) as at, httpx.AsyncClient(base_url=at.url) as client:
+    async with listening(her) as at, httpx2.AsyncClient(base_url=at.url) as client:
         running = asyncio.create_task(client.post("/api/turns", json={"text": "Hi"}))
         await her.generator.begun.wait()
         at.stop()
@@ -85,7 +85,7 @@ async def test_a_stop_lets_a_running_reply_finish_and_begins_no_other() -> None:
 
 async def test_nothing_new_is_begun_while_the_service_stops() -> None:
     her = companion()
-    async with listening(her) as at, httpx.AsyncClient(base_url=at.url) as client:
+    async with listening(her) as at, httpx2.AsyncClient(base_url=at.url) as client:
         await at.service.aclose()
         answers = [await client.post("/api/turns", json={"text": "Hi"}), await client.get("/healthz")]
     assert [answer.status_code for answer in answers] == [503, 503]
@@ -101,7 +101,7 @@ async def test_a_reply_that_takes_too_long_is_interrupted_and_kept(path: str) ->
     body = {"text": "Hi"} if path == "/api/turns" else messages
     async with (
         listening(her, grace=0.01) as at,
-        httpx.AsyncClient(base_url=at.url) as client,
+        httpx2.AsyncClient(base_url=at.url) as client,
         client.stream("POST", path, json=body) as answer,
     ):
         lines = answer.aiter_lines()
@@ -114,7 +114,7 @@ async def test_a_reply_that_takes_too_long_is_interrupted_and_kept(path: str) ->
 
 async def test_a_second_stop_does_not_wait() -> None:
     her = companion(generator=HeldGenerator())  # never says a word
-    async with listening(her, grace=60) as at, httpx.AsyncClient(base_url=at.url) as client:
+    async with listening(her, grace=60) as at, httpx2.AsyncClient(base_url=at.url) as client:
         running = asyncio.create_task(client.post("/api/turns", json={"text": "Hi"}))
         await her.generator.begun.wait()
         at.stop()

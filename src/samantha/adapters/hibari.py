@@ -88,8 +88,8 @@ class HibariVoice:
 def _load(name: str) -> Any:
     """The engine of voice `name`, with its pronunciations and everything else it would load late."""
     try:
-        import hibari  # type: ignore[import-untyped]
-        from hibari.voices import VOICES, voice_path  # type: ignore[import-untyped]
+        import hibari
+        from hibari.voices import VOICES, voice_path
     except ImportError as error:
         raise _not_installed() from error
     if name not in VOICES:

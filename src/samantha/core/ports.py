@@ -11,7 +11,6 @@ from typing import Protocol
 
 from samantha.core.types import Conversation, Decision, Finish, Memory, Message, Reply, Sampling, Turn, Understanding
 
-
 CONTEXT = 4096  # tokens, where nobody asks for more: a long evening's talk, in 94 MB with the default brain
 
 
