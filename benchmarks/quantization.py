@@ -1,9 +1,10 @@
 """How the default brain is best stored: as published (Q4_1), or rewritten as Q8_0 or Q4_0. Quality and speed.
 
-Decided with it: Q8_0. On two cores of an AMD EPYC (Zen 3) Q8_0 read prompts 1.65 times as fast as the published
-file at 1.002 times its perplexity; Q4_0 read 1.80 times as fast, but the weights had been rounded to four bits once
-already, and a second four-bit grid cost 1.17 times the perplexity. Both write about as fast. The newest figures are
-in results/quantization.json.
+Decided with it: Q8_0. In three runs on two cores of an AMD EPYC (Zen 3) Q8_0 read prompts 1.63 to 1.78 times as fast
+as the published file, at 1.002 times its perplexity (standard error 0.001), and wrote 0.93 to 0.97 times as fast; Q4_0
+read 1.79 to 1.82 times and wrote 1.06 to 1.18 times as fast, but the weights had been rounded to four bits once
+already, and a second four-bit grid cost 1.17 times the perplexity (standard error 0.01). The newest figures are in
+results/quantization.json.
 
 Perplexity is that of the weights, by a float32 pass in NumPy; the engine's own next tokens show that the pass is right.
 """

@@ -48,6 +48,7 @@ class ModelRow:
     size: int | None  # bytes to fetch, or on disk
     languages: tuple[str, ...]
     licence: str
+    description: str = ""
     default: bool = False
 
 
@@ -68,14 +69,14 @@ def models(context: click.Context, as_json: bool) -> None:
             }
         )
         return
-    table = _table(language, text("Brain"), text("Where"), text("Size"), text("Languages"), text("Licence"))
+    table = _table(language, text("Brain"), text("Where"), text("Size"), text("Licence"), text("What it is"))
     for row in rows:
         mark = " *" if row.default else ""
         where = translate(
             {"here": text("here"), "catalogue": text("to fetch")}.get(row.where, Text(row.where)), language
         )
         size = f"{row.size / 1e6:,.0f} MB" if row.size else ""
-        table.add_row(row.name + mark, where, size, " ".join(row.languages), row.licence)
+        table.add_row(row.name + mark, where, size, row.licence, translate(row.description, language))
     _print_table(table)
     tell(
         text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."),
@@ -98,6 +99,7 @@ async def _models(settings: "Settings") -> tuple[list[ModelRow], list[tuple[str,
             one.size,
             one.languages,
             one.licence,
+            one.description,
             one.default,
         )
         for one in weights.catalogue()

@@ -30,17 +30,17 @@ class _Shown:
         self._language = language
         self._bar: Bar | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._last_line = ""
 
     def __call__(self, done: int, total: int, what: Text) -> None:
         sentence = translate(what, self._language)
-        new = sentence not in self._tasks
         if not sys.stderr.isatty():
-            if new:
+            if sentence != self._last_line:
                 print(sentence, file=sys.stderr, flush=True)
-                self._tasks[sentence] = 0  # type: ignore[assignment]  # only a mark that it was said
+                self._last_line = sentence
             return
         bar = self._bar or self._open()
-        if new:
+        if sentence not in self._tasks:
             self._tasks[sentence] = bar.add_task(sentence, total=total or None)
         bar.update(self._tasks[sentence], completed=done, total=total or None)
         if bar.finished:
