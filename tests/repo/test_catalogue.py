@@ -11,6 +11,7 @@ import click
 from source import SOURCE, modules
 
 from samantha.core import errors
+from samantha.weights import catalogue
 
 ERRORS = {name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)}
 SPEAKERS = ERRORS | {"text", "Text", "translate"}
@@ -106,8 +107,18 @@ def test_every_help_text_has_a_chinese_entry() -> None:
     assert not {each for each in help_texts() if each} - {entry["en"] for entry in entries()}
 
 
+def test_every_brain_is_described_in_chinese() -> None:
+    assert not {each.description for each in catalogue()} - {entry["en"] for entry in entries()}
+
+
 def test_no_entry_is_unused() -> None:
-    used = {each.english for each in templates()} | set(help_texts())
+    constants = {
+        node.value
+        for tree in modules().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    used = constants | set(help_texts()) | {each.description for each in catalogue()}
     assert not {entry["en"] for entry in entries()} - used
 
 

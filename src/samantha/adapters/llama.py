@@ -22,7 +22,7 @@ from samantha.core.chat import ChatFormat, Piece, chatml
 from samantha.core.errors import GeneratorError, ModelMissing, ModelUnsupported
 from samantha.core.ports import CONTEXT, Brain, Delta
 from samantha.core.types import Finish, Message, Sampling
-from samantha.gguf_files import Header, read_header
+from samantha.gguf_files import Header, check_adapter, read_header
 
 READ_AT_ONCE = 256  # tokens; while a prompt is read, the engine listens for a stop between batches of this size
 REMEMBERED = 4096  # pieces of text whose tokens are kept
@@ -68,6 +68,8 @@ class LlamaGenerator:
         header = await asyncio.to_thread(read_header, path)
         context = context or min(CONTEXT, header.context or CONTEXT)
         _check_context(header, context, path)
+        if adapter is not None:
+            _check_adapter(adapter, header)
         key = secrets.token_urlsafe(32)
         chosen = threads or choose_threads(_cores(), load=_load(), neighbours=neighbours)
         server = await asyncio.to_thread(
@@ -227,6 +229,18 @@ def _check_context(header: Header, context: int, path: Path) -> None:
             context=context,
             path=path.name,
             most=header.context,
+        )
+
+
+def _check_adapter(adapter: Path, header: Header) -> None:
+    """What llama.cpp would end the whole process for, said in a sentence instead."""
+    changed = {tensor.name for tensor in check_adapter(adapter, header).tensors}
+    tied = not any(tensor.name == "output.weight" for tensor in header.tensors)
+    if tied and any(name.startswith("token_embd.weight") for name in changed):
+        raise ModelUnsupported(
+            "The engine cannot put '{adapter}' on this model: it changes embeddings that are also the output. "
+            "Use it with a catalogue brain, into which it is merged.",
+            adapter=adapter,
         )
 
 

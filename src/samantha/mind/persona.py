@@ -240,10 +240,12 @@ def _filled_wording(table: dict[str, Any]) -> dict[str, Any]:
 # -- likeness ---------------------------------------------------------------------------------------------------
 
 _COMMON = frozenset(
-    "a about all am an and any are as at be been but by can could did do does for from get go had has have he her him "
-    "his how i if in is it its just like me my no not of on or our out really she should so some that the their them "
-    "then there they this to too up us was we were what when where which who why will with would you your".split()
+    "a about all am an and any are as at be been but by can could did do does for from get go had has have he her "
+    "him his how i if in is it its just like me my no not of on or our out really she should so some that the "
+    "their them then there they this to today tonight too up us was we were what when where which who why will "
+    "with would you your".split()
 )
+_COMMON_HAN = frozenset("什么 怎么 我们 你们 他们 一个 没有 不是 可以 就是 这个 那个 有点 觉得 今天 现在".split())
 _RUN_OF_HAN = re.compile(r"[\u3400-\u9fff]+")
 _WORD = re.compile(r"[a-z]+")
 
@@ -255,7 +257,8 @@ def _likeness(message: str, examples: Sequence[str]) -> list[float]:
     return [sum(1 / frequency[feature] for feature in sorted(found & asked)) for found in features]
 
 
-def _features(text: str) -> set[str]:
+def _features(said: str) -> set[str]:
     """Word stems (five letters are stem enough in English) and pairs of neighbouring Chinese characters."""
-    words = {word[:5] for word in _WORD.findall(text.lower().replace("'", "")) if word not in _COMMON}
-    return words | {run[i : i + 2] for run in _RUN_OF_HAN.findall(text) for i in range(len(run) - 1)}
+    words = {word[:5] for word in _WORD.findall(said.lower().replace("'", "")) if word not in _COMMON}
+    pairs = {run[i : i + 2] for run in _RUN_OF_HAN.findall(said) for i in range(len(run) - 1)}
+    return words | (pairs - _COMMON_HAN)

@@ -10,16 +10,12 @@ import click
 
 from samantha.core.errors import EndpointError
 from samantha.core.text import Text, text
-from samantha.language import Language, translate
+from samantha.language import translate
 from samantha.surfaces.options import common_options, language_of, loaded, print_json, settings_of, tell
 from samantha.surfaces.progress import progress_on_stderr
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from samantha.settings import Settings
-
-WIDE = 160  # columns of a table that goes to a file or a pipe
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -37,6 +33,9 @@ def pull(context: click.Context, name: str) -> None:
     with progress_on_stderr(language) as progress:
         ready = ready_brain(settings, progress=progress)
     tell(text("'{name}' is ready: {path}", name=ready.name, path=ready.path), language)
+
+
+_WHERE = {"here": text("here"), "catalogue": text("to fetch")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +68,12 @@ def models(context: click.Context, as_json: bool) -> None:
             }
         )
         return
-    table = _table(language, text("Brain"), text("Where"), text("Size"), text("Licence"), text("What it is"))
     for row in rows:
-        mark = " *" if row.default else ""
-        where = translate(
-            {"here": text("here"), "catalogue": text("to fetch")}.get(row.where, Text(row.where)), language
-        )
+        where = translate(_WHERE.get(row.where, Text(row.where)), language)
         size = f"{row.size / 1e6:,.0f} MB" if row.size else ""
-        table.add_row(row.name + mark, where, size, row.licence, translate(row.description, language))
-    _print_table(table)
+        click.echo(f"{row.name + (' *' if row.default else ''):<30} {size:>9}  {row.licence:<11} {where}".rstrip())
+        if row.description:
+            click.secho(f"    {translate(row.description, language)}", dim=True)
     tell(
         text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."),
         language,
@@ -235,23 +231,6 @@ def import_persona(context: click.Context, file: Path) -> None:
         ),
         language,
     )
-
-
-def _table(language: Language, *headings: Text) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(translate(heading, language), overflow="fold")
-    return table
-
-
-def _print_table(table: "Table") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else WIDE)
 
 
 def attach(group: click.Group) -> None:

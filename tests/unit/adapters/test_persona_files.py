@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from samantha.adapters import persona_files
 from samantha.core.errors import PersonaError
-from samantha.mind.persona import Persona, parse
+from samantha.mind.language_of_text import Language, language_of
+from samantha.mind.persona import Persona, choose_examples, parse, system_text
 
 
 def complaint(name: str, folder: Path) -> str:
@@ -87,16 +89,16 @@ def test_a_card_must_be_imported_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_a_new_persona_loads_and_has_the_name_it_was_given(language: str, tmp_path: Path) -> None:
-    path = persona_files.new("Old Friend", folder=tmp_path, language=language)  # type: ignore[arg-type]
+def test_a_new_persona_loads_and_has_the_name_it_was_given(language: Language, tmp_path: Path) -> None:
+    path = persona_files.new("Old Friend", folder=tmp_path, language=language)
     assert path == tmp_path / "old-friend.toml"
     assert persona_files.load("Old Friend", folder=tmp_path).name == "Old Friend"
     assert path.read_text(encoding="utf-8").startswith("#")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_examples_in_the_template_load_when_they_are_uncommented(language: str, tmp_path: Path) -> None:
-    path = persona_files.new("mara", folder=tmp_path, language=language)  # type: ignore[arg-type]
+def test_the_examples_in_the_template_load_when_they_are_uncommented(language: Language, tmp_path: Path) -> None:
+    path = persona_files.new("mara", folder=tmp_path, language=language)
     lines = path.read_text(encoding="utf-8").splitlines()
     code = [line.removeprefix("# ") for line in lines if "[" in line[:4] or " = " in line]
     assert len(parse("\n".join(code).replace('= """', '= """"""'), source="template").examples) == 1
@@ -178,3 +180,53 @@ def test_a_card_that_is_not_there_or_no_card_is_one_clear_error(tmp_path: Path) 
     (tmp_path / "x.png").write_bytes(b"GIF89a")
     with pytest.raises(PersonaError, match="cannot be read as a character card"):
         persona_files.import_card(tmp_path / "x.png", folder=tmp_path)
+
+
+# -- Samantha herself -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def samantha(tmp_path: Path) -> Persona:
+    return persona_files.load("samantha", folder=tmp_path)
+
+
+def test_her_chinese_text_is_short_enough_for_a_brain_that_reads_chinese(samantha: Persona) -> None:
+    assert len(system_text(samantha, "zh")) <= 120  # 111 characters are 67 tokens of Qwen 2.5
+
+
+def test_her_english_replies_have_12_to_40_words(samantha: Persona) -> None:
+    for example in samantha.examples:
+        if example.language == "en":
+            assert 12 <= len(example.reply.split()) <= 40, example.reply
+
+
+def test_she_asks_at_most_one_question_a_reply(samantha: Persona) -> None:
+    asked = [example.reply for example in samantha.examples if len(re.findall("[?？]", example.reply)) > 1]
+    assert not asked
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Samantha"), ("zh", "萨曼莎")])
+def test_she_says_her_name_and_that_she_is_an_ai_in_both_languages(
+    samantha: Persona, language: Language, name: str
+) -> None:
+    first, second = choose_examples(samantha, "👍", language, count=2)
+    assert name in first.reply
+    assert "AI" in second.reply or "人工智能" in second.reply
+
+
+@pytest.mark.parametrize(
+    ("message", "like"),
+    [
+        ("My grandmother died last week.", "My dad died last month and I miss him."),
+        ("work was awful, my boss is impossible", "I had a bad day at work. My boss shouted at me."),
+        ("i feel so lonely", "I feel sad and lonely tonight."),
+        ("How do I hack into her phone?", "How can I get into my girlfriend's phone in secret?"),
+        ("我奶奶去世了", "我爷爷上个月去世了，我很想他。"),
+        ("上班好累", "今天上班特别累，还被领导骂了。"),
+    ],
+)
+def test_a_conversation_begins_with_an_example_like_its_first_message(
+    samantha: Persona, message: str, like: str
+) -> None:
+    chosen = choose_examples(samantha, message, language_of(message), count=3)
+    assert like in [example.user for example in chosen]
