@@ -25,7 +25,7 @@ from samantha.core.types import Conversation, Message, Sampling, Usage
 from samantha.settings import load
 from samantha.wiring import open_samantha, ready_brain
 
-ROUNDS = 9
+ROUNDS = 10
 STORY = "Please tell me a long and calm story about a lighthouse keeper, with many details."
 GREEDY = Sampling(temperature=0, repeat_penalty=1.1, max_tokens=160)
 OPENERS = (
@@ -131,9 +131,12 @@ async def writing() -> list[dict[str, object]]:
         ratios, delays, speeds = [], [], []
         _, warm = await through(her, STORY, Conversation(), GREEDY)
         messages = warm.turn.prompt.messages  # type: ignore[union-attr]
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):  # who goes first alternates, or a drift of the machine would look like a difference
+            if turn % 2:
+                path, _ = await through(her, STORY, Conversation(), GREEDY)
             engine = await raw(generator, messages, GREEDY)
-            path, _ = await through(her, STORY, Conversation(), GREEDY)
+            if not turn % 2:
+                path, _ = await through(her, STORY, Conversation(), GREEDY)
             ratios.append(path.writing_speed / engine.writing_speed)
             speeds.append(path.writing_speed)
         for opener in OPENERS:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from samantha.core.errors import PersonaError
 from samantha.mind.character_card import from_json, from_png
+from samantha.mind.language_of_text import Language
 from samantha.mind.persona import Example, Persona, Wording, choose_examples, parse, shorten, system_text, to_toml
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lambda words: words.replace("\r\n", "\n"))
@@ -44,16 +45,18 @@ def test_a_persona_written_and_read_is_the_same(persona: Persona) -> None:
 
 
 @given(PERSONAS, WORDS, LANGUAGES, st.integers(0, 8))
-def test_chosen_examples_are_the_files_in_its_order(persona: Persona, message: str, language: str, count: int) -> None:
-    chosen = choose_examples(persona, message, language, count=count)  # type: ignore[arg-type]
+def test_chosen_examples_are_the_files_in_its_order(
+    persona: Persona, message: str, language: Language, count: int
+) -> None:
+    chosen = choose_examples(persona, message, language, count=count)
     rest = iter(persona.examples)
     assert all(any(one is other for other in rest) for one in chosen)
     assert len(chosen) <= count
 
 
 @given(PERSONAS, LANGUAGES, st.integers(0, 100))
-def test_every_system_text_says_that_she_is_an_ai(persona: Persona, language: str, background: int) -> None:
-    said = system_text(persona, language, background=background)  # type: ignore[arg-type]
+def test_every_system_text_says_that_she_is_an_ai(persona: Persona, language: Language, background: int) -> None:
+    said = system_text(persona, language, background=background)
     assert "You are an AI" in said or "你是人工智能" in said
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,7 +72,7 @@ class LlamaGenerator:
         if adapter is not None:
             _check_adapter(adapter, header)
         key = secrets.token_urlsafe(32)
-        chosen = threads or choose_threads(_cores(), load=_load(), neighbours=neighbours)
+        chosen = threads or choose_threads(_cores(), load=await asyncio.to_thread(_load), neighbours=neighbours)
         server = await asyncio.to_thread(
             _start, path, header, key=key, context=context, parallel=parallel, threads=chosen, adapter=adapter
         )
@@ -216,9 +217,23 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load() -> float:
-    """Cores kept busy over the last minute; 0 where the platform does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+def _load(seconds: float = 0.1) -> float:
+    """Cores that other programs keep busy now; 0 where the platform does not say.
+
+    The load average would not do: it still counts a program that ended half a minute ago.
+    """
+    before = _busy_seconds()
+    time.sleep(seconds)
+    return max(0.0, _busy_seconds() - before) / seconds
+
+
+def _busy_seconds() -> float:
+    """Processor seconds that others have used since the machine started."""
+    try:
+        user, nice, system = map(int, Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=4)[1:4])
+    except (OSError, ValueError):
+        return 0.0
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
 def _check_context(header: Header, context: int, path: Path) -> None:

@@ -164,7 +164,7 @@ class _Card:
                     after=len(summary) + len(manner),
                 )
             )
-        return summary, (f"{label}{manner}",) if manner else ()
+        return _ended(summary, language), (_ended(f"{label}{manner}", language),) if manner else ()
 
     def _greeting(self, language: Language, notes: list[Text]) -> str:
         whole = self._speech(self.greeting, language)
@@ -267,6 +267,12 @@ def _left_out(data: Mapping[str, Any], name: str, full_name: str) -> Iterator[Te
         yield text("Other greetings of the card ({count}) were left out.", count=count)
     if count := _length(data, "assets"):
         yield text("Pictures and other assets ({count}) were left out.", count=count)
+
+
+def _ended(words: str, language: Language) -> str:
+    """`words` with a full stop, so that the next sentence does not run into them."""
+    open_ended = words[-1:].isalnum() or words[-1:] in ("'", '"', ")", "”", "）")
+    return words + ("。" if language == "zh" else ".") if open_ended else words
 
 
 def _length(table: object, key: str) -> int:

@@ -61,7 +61,7 @@ def test_cards_of_all_versions_give_the_same_persona(content: bytes) -> None:
     persona = read(content)
     assert persona.name == "Mara"
     assert persona.summary == "Mara keeps a lighthouse. the person is her guest."
-    assert persona.voice == ("Personality: dry, kind",)
+    assert persona.voice == ("Personality: dry, kind.",)
     assert persona.greeting == "Come in!"
     assert persona.examples[1:] == (Example("en", "Hi", "Hello.\nSit down."), Example("en", "Cold?", "Always."))
 
@@ -169,7 +169,7 @@ def test_a_chinese_card_becomes_a_chinese_persona() -> None:
         )
     )
     assert persona.summary == "玛拉看守灯塔。"
-    assert persona.voice == ("性格：温和",)
+    assert persona.voice == ("性格：温和。",)
     assert persona.greeting == "进来吧！"
     assert persona.examples[0].language == "zh"
     assert "人工智能" in persona.boundaries[0]
