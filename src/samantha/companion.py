@@ -12,9 +12,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
 
-from samantha.core.errors import MessageError, SamanthaError
+from samantha.core.errors import GeneratorError, MessageError, SamanthaError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
-from samantha.core.ports import Clock, Delta, Encoder, Generator, Journal, Memories, Policy
+from samantha.core.ports import CONTEXT, Clock, Delta, Encoder, Generator, Journal, Memories, Policy
 from samantha.core.types import Conversation, Message, Reply, Sampling, Turn, Understanding, Usage
 from samantha.mind import duties, prompt
 from samantha.mind.language_of_text import language_of
@@ -38,11 +38,13 @@ class Companion:
     clock: Clock
     sampling: Sampling = Sampling()
     examples: int = 3
+    chinese_brain: str = ""  # one to point to where this brain knows no Chinese
     reads_ahead: bool = True  # after a turn, let the idle engine read what the next prompt will begin with
 
     _threads: WeakValueDictionary[str, asyncio.Lock] = field(
         default_factory=WeakValueDictionary, init=False, repr=False
     )
+    _told: set[tuple[str, str]] = field(default_factory=set, init=False, repr=False)  # threads, and whose brain
     _idle: set[asyncio.Task[None]] = field(default_factory=set, init=False, repr=False)
     _speaking: int = field(default=0, init=False, repr=False)
 
@@ -55,6 +57,7 @@ class Companion:
         Raises only on a defect; what a person can do something about ends the stream as `Failed`.
         """
         started, sampling = self.clock.monotonic(), sampling or self.sampling
+        message, conversation = _named(message, conversation)
         async with self._in_order(conversation):
             try:
                 turn = await self.hear(message, conversation)
@@ -105,8 +108,7 @@ class Companion:
         said = _speakable(message.text).strip()
         if not said:
             raise MessageError("The message is empty. Say something first.")
-        message = replace(message, text=said, id=message.id or uuid.uuid4().hex)
-        conversation = replace(conversation, thread=conversation.thread or message.id)
+        message = replace(message, text=said)
         given = tuple(replace(one, text=_speakable(one.text)) for one in conversation.history or ())
         now = self.clock.now()
         if not conversation.keep:
@@ -121,7 +123,10 @@ class Companion:
 
     def due(self, turn: Turn) -> tuple[Notice, ...]:
         """What the person must be told beside the reply."""
-        return duties.due(turn, persona=self.persona.name, brain=self.generator.brain)
+        brain, thread = self.generator.brain, turn.conversation.thread
+        told = not turn.conversation.keep or (thread, brain.name) in self._told
+        self._told.add((thread, brain.name))
+        return duties.due(turn, persona=self.persona.name, brain=brain, told=told, other=self.chinese_brain)
 
     def decide(self, turn: Turn) -> Turn:
         """Whether the model may answer, and how."""
@@ -137,7 +142,7 @@ class Companion:
         counts = await self.generator.count(parts.messages)
         limit = self._room(sampling)
         fitted = prompt.fit(parts, counts, limit=limit)
-        before = _dropped_a_turn_ago(parts, counts, limit=limit)
+        before = prompt.dropped_a_turn_ago(parts, counts, limit=limit)
         return replace(turn, prompt=fitted), duties.no_longer_fits(fitted.dropped, before)
 
     async def speak(self, turn: Turn, sampling: Sampling, *, started: float) -> AsyncGenerator[tuple[str, Turn], None]:
@@ -160,6 +165,8 @@ class Companion:
                     if delta.finish:
                         turn = turn.ending(delta.finish, usage)
                         yield "", turn
+            if turn.reply.finish == "open":
+                raise GeneratorError("The brain stopped in the middle of its reply. Ask again with /retry.")
         finally:
             self._speaking -= 1
 
@@ -196,16 +203,21 @@ class Companion:
 
     def _in_order(self, conversation: Conversation) -> asyncio.Lock:
         """One turn of a thread at a time; a thread that is not kept has no order."""
-        if not (conversation.keep and conversation.thread):
+        if not conversation.keep:
             return asyncio.Lock()
         return self._threads.setdefault(f"{conversation.person}\0{conversation.thread}", asyncio.Lock())
 
     def _draft(self, turn: Turn) -> prompt.Draft:
         """The persona and its examples follow the first message of the branch, and so stay the same throughout."""
         first = next((said.text for said in turn.history if said.role == "user"), turn.message.text)
+        brain = self.generator.brain
         language = language_of(first)
+        if brain.languages and language not in brain.languages:
+            language = "en"  # it would cost a brain many tokens that it cannot read
         examples = choose_examples(self.persona, first, language, count=self.examples)
-        return prompt.draft(turn, persona=system_text(self.persona, language), examples=as_messages(examples))
+        background = max(0, brain.context - CONTEXT) // 2  # characters; a larger brain reads more of who she is
+        persona = system_text(self.persona, language, background=background)
+        return prompt.draft(turn, persona=persona, examples=as_messages(examples))
 
     def _room(self, sampling: Sampling) -> int:
         """Tokens that a prompt may have: a reply keeps up to half of the context for itself."""
@@ -258,18 +270,15 @@ class Companion:
             return  # reading ahead only saves time; the next turn meets the same trouble and names it
 
 
+def _named(message: Message, conversation: Conversation) -> tuple[Message, Conversation]:
+    """A message without an id gets one, and a conversation without a thread is named after its first message."""
+    message = replace(message, id=message.id or uuid.uuid4().hex)
+    return message, replace(conversation, thread=conversation.thread or message.id)
+
+
 def _speakable(said: str) -> str:
     """`said` without control characters, and with U+FFFD for what was not UTF-8."""
     return _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", said))
-
-
-def _dropped_a_turn_ago(parts: prompt.Draft, counts: list[int], *, limit: int) -> int:
-    """How many messages had left the prompt of the turn before."""
-    if len(parts.history) < 2:
-        return 0
-    end = 1 + len(parts.examples) + len(parts.history)
-    before = replace(parts, history=parts.history[:-2], newest=parts.history[-2:-1])
-    return prompt.fit(before, counts[: end - 1], limit=limit).dropped
 
 
 class Unfeeling:

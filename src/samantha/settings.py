@@ -1,7 +1,8 @@
 """One typed, frozen `Settings`, and where each value came from.
 
-Command line > environment > `samantha.toml` > default. Pydantic checks the types; choosing among the layers,
-origins and the sentences of errors are here. Not here: what the settings do (`samantha.wiring`).
+Command line > environment > `samantha.toml` > default; the file is the person's own, never one that happens to lie
+in the working folder. Pydantic checks the types; choosing among the layers, origins and the sentences of errors are
+here. Not here: what the settings do (`samantha.wiring`).
 """
 
 import difflib
@@ -82,7 +83,6 @@ class ModelSettings(Section):
     threads: int = Field(
         0, ge=0, le=1024, description="Processor threads of the engine; 0 chooses by what else is running."
     )
-    parallel: int = Field(1, ge=1, le=256, description="Conversations that the engine holds at once.")
     quantize: Literal["q8_0", "q4_0", "as-is"] = Field(
         "q8_0", description="How a fetched brain is stored; as-is leaves the file as it was published."
     )
@@ -112,15 +112,6 @@ class VoiceSettings(Section):
     name: str = Field("heart", description="The voice.")
     speed: float = Field(1.0, ge=0.5, le=2, description="How fast she speaks; 1 is her natural pace.")
     device: str = Field("", description="The sound device, by name or number; empty is the system's own.")
-
-
-class SafetySettings(Section):
-    country: str = Field(
-        "",
-        pattern="^([A-Za-z]{2})?$",
-        examples=["US"],
-        description="Where the person lives, as two letters, so that help in a crisis names local services.",
-    )
 
 
 class ServerSettings(Section):
@@ -157,7 +148,6 @@ class Settings(Section):
     persona: PersonaSettings = PersonaSettings()
     data: DataSettings = Field(default_factory=DataSettings)
     voice: VoiceSettings = VoiceSettings()
-    safety: SafetySettings = SafetySettings()
     server: ServerSettings = ServerSettings()
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
 
@@ -183,7 +173,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of `samantha config`. `value` is JSON-ready; a secret that is set is "***"."""
+    """One line of `samantha config`. `value` is JSON-ready; a secret that is set, or part of an address, is "***"."""
 
     key: str
     value: object
@@ -210,12 +200,15 @@ def load(
     *,
     overrides: Mapping[str, object] = MappingProxyType({}),
     environ: Mapping[str, str] = os.environ,
-    cwd: Path | None = None,
     config: Path | None = None,
 ) -> Loaded:
-    """The settings that hold now. An override of None counts as not given. Raises `SettingError`."""
+    """The settings that hold now. An override of None counts as not given. Raises `SettingError`.
+
+    `config` is read instead of the `samantha.toml` in the person's configuration folder. A file in the working folder
+    counts only when it is named here: whoever wrote a folder must not choose where the person's words go.
+    """
     layers = [
-        _from_file(_config_file(config, cwd or Path.cwd())),
+        _from_file(_own_file() if config is None else _in_home(config)),
         _from_environment(environ),
         _from_overrides(overrides),
     ]
@@ -242,8 +235,7 @@ def rows(loaded: Loaded) -> Iterator[Row]:
     """Each setting with its value and origin, secrets hidden."""
     values = _flat(loaded.settings.model_dump(mode="json"))
     for key, field in _fields(loaded.settings.endpoints).items():
-        value = "***" if values[key] and _is_secret(field) else values[key]
-        yield Row(key, value, loaded.origins[key], field.description or "")
+        yield Row(key, _showable(values[key], field), loaded.origins[key], field.description or "")
 
 
 def reference() -> Iterator[Entry]:
@@ -252,6 +244,11 @@ def reference() -> Iterator[Entry]:
         schema = _schema(key)
         default = schema.get("default")
         yield Entry(key, variable(key), _expected(schema), _shown(default), field.description or "")
+
+
+def without_login(address: str) -> str:
+    """`address` as it may be shown: "https://me:secret@host/v1" is "https://***@host/v1"."""
+    return re.sub("//[^/?#]*@", "//***@", address)
 
 
 def variable(key: str) -> str:
@@ -279,11 +276,9 @@ def private_folder(path: Path) -> Path:
 # The layers: each is checked for keys that nobody knows, and gives key -> Given.
 
 
-def _config_file(config: Path | None, cwd: Path) -> Path | None:
-    if config is not None:
-        return _in_home(config)
-    candidates = (cwd / FILE_NAME, user_config_path("samantha", appauthor=False) / FILE_NAME)
-    return next((path for path in candidates if path.is_file()), None)
+def _own_file() -> Path | None:
+    path = user_config_path("samantha", appauthor=False) / FILE_NAME
+    return path if path.is_file() else None
 
 
 def _from_file(path: Path | None) -> dict[str, Given]:
@@ -380,7 +375,7 @@ def _invalid(error: ValidationError, given: Mapping[str, Given]) -> SettingError
     return SettingError(
         "{key} is '{value}' ({origin}), but must be {expected}.",
         key=key,
-        value="***" if _is_secret(_fields(path[1:2])[key]) else given[key].value,
+        value=_showable(given[key].value, _fields(path[1:2])[key]),
         origin=given[key].origin,
         expected=_expected(_schema(key)),
     )
@@ -441,8 +436,10 @@ def _schema(key: str) -> dict[str, Any]:
     return found["anyOf"][0] | found if "anyOf" in found else found
 
 
-def _is_secret(field: FieldInfo) -> bool:
-    return field.annotation is SecretStr
+def _showable(value: object, field: FieldInfo) -> object:
+    if field.annotation is SecretStr:
+        return "***" if value else ""
+    return without_login(value) if isinstance(value, str) else value
 
 
 def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, object]:

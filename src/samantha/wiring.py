@@ -65,6 +65,7 @@ async def open_samantha(settings: Settings, *, parallel: int = 1, progress: Prog
             clock=SystemClock(),
             sampling=sampling(settings),
             examples=settings.persona.examples,
+            chinese_brain=next(one.name for one in weights.catalogue() if "zh" in one.languages),
             reads_ahead=parallel == 1,  # with several at once the engine is seldom idle
         )
         stack.push_async_callback(companion.aclose)
@@ -112,6 +113,7 @@ async def open_generator(
         parallel=parallel,
         threads=settings.model.threads,
         neighbours=1 if settings.voice.speak else 0,
+        patience=settings.model.timeout,
         adapter=brain.adapter,
     )
     try:

@@ -28,4 +28,4 @@ def settings(brain_path: Path, tmp_path: Path) -> Settings:
         "model.temperature": 0,
         "language": "en",
     }
-    return load(overrides=overrides, environ={}, cwd=tmp_path).settings
+    return load(overrides=overrides, environ={}).settings

@@ -1,6 +1,7 @@
 """The real engine behind the port: closed to everybody else, and counting what it reads."""
 
 import asyncio
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from samantha.adapters.llama import LlamaGenerator
+from samantha.core.errors import GeneratorError
 from samantha.core.types import Conversation, Message, Sampling
 from samantha.settings import Settings
 from samantha.wiring import Open, open_samantha
@@ -108,3 +110,23 @@ async def test_the_python_api_talks(settings: Settings) -> None:
     reply, pieces = await asyncio.to_thread(talk)
     assert reply
     assert pieces
+
+
+async def test_closing_does_not_wait_for_a_reply_or_for_reading_ahead(brain_path: Path) -> None:
+    engine = await LlamaGenerator.open(brain_path, context=4096, threads=1)
+    talk = [Message("user", "word " * 3000)]
+    reading = asyncio.create_task(engine.read(talk))
+    await asyncio.sleep(0.2)  # it has begun, and has seconds to go
+    reading.cancel()
+    started = time.perf_counter()
+    await engine.aclose()
+    assert time.perf_counter() - started < 3
+    with pytest.raises(GeneratorError, match="closed"):
+        await anext(engine.stream(talk, Sampling()))
+
+
+async def test_an_engine_that_is_silent_for_too_long_is_given_up(brain_path: Path) -> None:
+    engine = await LlamaGenerator.open(brain_path, context=4096, patience=0.001)
+    with pytest.raises(GeneratorError, match=r"silent.*model\.timeout"):
+        await anext(engine.stream([Message("user", "word " * 500)], Sampling()))
+    await engine.aclose()

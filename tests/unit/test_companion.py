@@ -1,6 +1,7 @@
 """The path, with a fake at every port."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -9,10 +10,10 @@ import pytest
 from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.errors import EndpointError, MessageError, StorageError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
-from samantha.core.ports import Brain
+from samantha.core.ports import Brain, Delta
 from samantha.core.text import text
 from samantha.core.types import Conversation, Decision, Message, Sampling, Understanding
-from samantha.mind.persona import Example, Persona
+from samantha.mind.persona import Example, Persona, Wording
 from samantha.testing import ListJournal, ScriptedGenerator, ScriptedPolicy, SteppingClock
 
 pytestmark = pytest.mark.anyio
@@ -282,3 +283,55 @@ async def test_a_request_for_a_long_reply_leaves_it_room() -> None:
     ]
     assert isinstance(short, Finished)
     assert isinstance(roomy, Failed)
+
+
+async def test_a_long_message_of_the_past_does_not_stop_a_smaller_brain() -> None:
+    her = companion(brain=Brain("large", context=4096))
+    await say(her, "word " * 1500)
+    small = replace(her, generator=ScriptedGenerator(["Short."], brain=Brain("small", context=512)))
+    (*_, last) = await say(small, "Hi")
+    assert isinstance(last, Finished)
+
+
+async def test_a_message_without_a_thread_sent_twice_at_once_is_answered_once() -> None:
+    her, nowhere = companion("First.", "Second."), Conversation()
+    both = await asyncio.gather(*(say(her, "Hi", id="m1", conversation=nowhere) for _ in range(2)))
+    assert [reply(events) for events in both] == ["First.", "First."]
+
+
+async def test_a_brain_that_stops_without_a_word_is_a_failure_and_not_the_end() -> None:
+    her = companion()
+
+    class Cut(ScriptedGenerator):
+        async def stream(self, messages: object, sampling: object) -> AsyncGenerator[Delta, None]:
+            yield Delta("Hello there. And then")
+
+    her.generator = Cut()
+    (*_, last) = await say(her, "Hi")
+    assert isinstance(last, Failed)
+    assert last.turn.reply.text == "Hello there."
+
+
+async def test_going_on_with_a_remote_brain_is_told_once() -> None:
+    her = companion()
+    await say(her, "Hi")
+    away = replace(her, generator=ScriptedGenerator(["Yes."], brain=Brain("cloud", context=1024, local=False)))
+    kinds = [[str(e.text) for e in await say(away, said) if isinstance(e, Notice)] for said in ("And?", "So?")]
+    assert "cloud" in kinds[0][0]
+    assert kinds[1] == []
+
+
+async def test_chinese_is_not_spent_on_a_brain_that_cannot_read_it() -> None:
+    her = companion()
+    her.persona = replace(PERSONA, zh=Wording(summary="你是萨曼莎。"))
+    await say(her, "你好")
+    assert "你是" not in her.generator.heard[0][0].text
+
+
+async def test_a_larger_brain_reads_the_background_of_a_persona() -> None:
+    persona = replace(PERSONA, background="She grew up in a lighthouse.")
+    small, large = companion(brain=Brain("s", context=4096)), companion(brain=Brain("l", context=8192))
+    for her in (small, large):
+        her.persona = persona
+        await say(her, "Hi")
+    assert ["lighthouse" in her.generator.heard[0][0].text for her in (small, large)] == [False, True]

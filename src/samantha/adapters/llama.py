@@ -29,16 +29,29 @@ READ_AT_ONCE = 256  # tokens; while a prompt is read, the engine listens for a s
 REMEMBERED = 4096  # pieces of text whose tokens are kept
 
 
+Chunk = dict[str, Any] | Exception | None
+"""What comes out of the engine's thread: a part of the answer, what went wrong there, or its end."""
+
+
 class LlamaGenerator:
     """Implements `samantha.core.ports.Generator`. Open one with `LlamaGenerator.open`."""
 
     def __init__(
-        self, server: Any, brain: Brain, *, tokenizer: "_Tokenizer", chat_format: ChatFormat, parallel: int
+        self,
+        server: Any,
+        brain: Brain,
+        *,
+        tokenizer: "_Tokenizer",
+        chat_format: ChatFormat,
+        parallel: int,
+        patience: float,
     ) -> None:
         self.server = server
         self._brain = brain
         self._tokenizer = tokenizer
         self._format = chat_format
+        self._patience = patience
+        self._closing = threading.Event()
         self._engine = ThreadPoolExecutor(max_workers=2 * parallel, thread_name_prefix="llama")
 
     @classmethod
@@ -51,6 +64,7 @@ class LlamaGenerator:
         parallel: int = 1,
         threads: int = 0,
         neighbours: int = 0,
+        patience: float = 120,
         languages: Sequence[str] = (),
         adapter: Path | None = None,
     ) -> "LlamaGenerator":
@@ -59,7 +73,8 @@ class LlamaGenerator:
         `context` is the tokens that one conversation may have (by default 4096, or less where the model was made
         for less), `parallel` how many are answered at once.
         `threads=0` chooses by the cores and by who else runs; `neighbours` says how many busy threads this
-        process itself will have beside the engine (a voice, an encoder). `adapter` is a GGUF LoRA.
+        process itself will have beside the engine (a voice, an encoder). A reply is given up after `patience`
+        seconds without a sign of life. `adapter` is a GGUF LoRA.
         Raises `ModelMissing`, `ModelDamaged`, `ModelUnsupported`.
         """
         if not path.is_file():
@@ -80,14 +95,14 @@ class LlamaGenerator:
         brain = Brain(name or path.stem, context=context, languages=tuple(languages))
         template = header.chat_template
         chat_format = jinja_format(template, bos=tokenizer.bos_text, eos=tokenizer.eos_text) if template else chatml
-        return cls(server, brain, tokenizer=tokenizer, chat_format=chat_format, parallel=parallel)
+        return cls(server, brain, tokenizer=tokenizer, chat_format=chat_format, parallel=parallel, patience=patience)
 
     @property
     def brain(self) -> Brain:
         return self._brain
 
     async def count(self, messages: Sequence[Message]) -> list[int]:
-        pieces = self._format(messages, True)
+        pieces = self._pieces(messages, reply=True)
         counts = [0] * len(messages)
         for piece, tokens in zip(pieces, await self._tokenizer.tokens(pieces), strict=True):
             counts[piece.message] += len(tokens)  # what opens the reply (-1) counts with the newest message
@@ -101,12 +116,12 @@ class LlamaGenerator:
     async def stream(self, messages: Sequence[Message], sampling: Sampling) -> AsyncGenerator[Delta, None]:
         request = await self.request(messages, sampling)
         loop = asyncio.get_running_loop()
-        chunks: asyncio.Queue[dict[str, Any] | Exception | None] = asyncio.Queue()
+        chunks: asyncio.Queue[Chunk] = asyncio.Queue()
         stop = threading.Event()
 
         def take(chunk: dict[str, Any]) -> bool:
             loop.call_soon_threadsafe(chunks.put_nowait, chunk)
-            return stop.is_set()  # True ends the generation
+            return stop.is_set() or self._closing.is_set()  # True ends the generation
 
         def work() -> None:
             try:
@@ -118,26 +133,52 @@ class LlamaGenerator:
 
         self._engine.submit(work)
         try:
-            while (chunk := await chunks.get()) is not None:
+            while (chunk := await self._next(chunks)) is not None:
                 if (delta := _delta(chunk)) is not None:
                     yield delta
         finally:
             stop.set()
 
+    async def _next(self, chunks: "asyncio.Queue[Chunk]") -> "Chunk":
+        try:
+            async with asyncio.timeout(self._patience):
+                return await chunks.get()
+        except TimeoutError as error:
+            raise GeneratorError(
+                "The engine was silent for {seconds} seconds, so the reply was given up. "
+                "Ask again, set a longer model.timeout, or choose a smaller model.",
+                seconds=self._patience,
+            ) from error
+
     async def read(self, messages: Sequence[Message]) -> None:
-        prompt = await self._prompt(messages, reply=False)
-        request = {"prompt": prompt, "n_predict": 0, "cache_prompt": True}
-        answer = await asyncio.get_running_loop().run_in_executor(self._engine, self.server.handle_completions, request)
-        _raise_engine_error(answer)
+        nothing = Sampling(max_tokens=0)
+        request = {**_sampling(nothing), "prompt": await self._prompt(messages, reply=False), "stream": True}
+        stop, last = threading.Event(), dict[str, Any]()
+
+        def take(chunk: dict[str, Any]) -> bool:
+            last.update(chunk)
+            return stop.is_set() or self._closing.is_set()
+
+        try:
+            await asyncio.wrap_future(self._engine.submit(self.server.handle_completions, request, take))
+        finally:
+            stop.set()
+        _raise_engine_error(last)
 
     async def aclose(self) -> None:
-        """Stop the engine and free the model."""
+        """Stop the engine and free the model; a reply that is being written ends where it is."""
+        self._closing.set()
         await asyncio.to_thread(self._engine.shutdown)
         self._tokenizer.close()
         self.server = None
 
+    def _pieces(self, messages: Sequence[Message], *, reply: bool) -> tuple[Piece, ...]:
+        if self._closing.is_set():
+            raise GeneratorError("The engine is closed. Start Samantha again.")
+        return self._format(messages, reply)
+
     async def _prompt(self, messages: Sequence[Message], *, reply: bool) -> list[int]:
-        pieces = await self._tokenizer.tokens(self._format(messages, reply))
+        pieces = await self._tokenizer.tokens(self._pieces(messages, reply=reply))
         tokens = [token for piece in pieces for token in piece]
         bos = self._tokenizer.bos
         return tokens if tuple(tokens[: len(bos)]) == bos else [*bos, *tokens]

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from samantha.core.errors import MessageError, StorageError
 from samantha.core.ports import Past, Thread
-from samantha.core.types import Conversation, Finish, Message, Reply, Turn
+from samantha.core.types import Conversation, Message, Reply, Turn
 
 SCHEMA = 1
 _TABLES = """
@@ -67,6 +67,7 @@ class SqliteJournal:
         now = datetime.now(UTC).isoformat() if turn.at is None else turn.at.isoformat()
 
         def write(db: sqlite3.Connection) -> None:
+            _keep_only(db, turn.id, len(turn.reply.text))
             db.execute("update turns set finish = ? where id = ?", (turn.reply.finish, turn.id))
             db.execute(
                 "update threads set updated = ? where person = ? and id = ?",
@@ -131,12 +132,15 @@ def _open(path: str) -> sqlite3.Connection:
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = normal")  # survives kill -9; a power cut may cost the last words, never the file
     db.execute("pragma foreign_keys = on")
-    version: int = db.execute("pragma user_version").fetchone()[0]
-    if version > SCHEMA:
-        raise sqlite3.DatabaseError(f"it was written by a newer Samantha (schema {version}, this one knows {SCHEMA})")
-    if version == 0:
-        with db:
-            db.executescript(f"begin; {_TABLES} pragma user_version = {SCHEMA}; commit;")
+    with db:
+        db.execute("begin immediate")  # two first starts at once: the second finds the tables there
+        version: int = db.execute("pragma user_version").fetchone()[0]
+        if version > SCHEMA:
+            raise sqlite3.DatabaseError(f"it was written by a newer Samantha (schema {version}, not {SCHEMA})")
+        if version == 0:
+            for statement in _TABLES.split(";"):
+                db.execute(statement)
+            db.execute(f"pragma user_version = {SCHEMA}")
     return db
 
 
@@ -153,10 +157,11 @@ def _hear(db: sqlite3.Connection, message: Message, conversation: Conversation, 
         )
     message = replace(message, parent=known[3])
     past = Past(message, _branch(db, message.parent or ""))
-    if not known[5]:  # it was never answered: a crash or a dead endpoint came before the first word
-        return past
-    finish = "interrupted" if known[4] == "open" else known[4]
-    return replace(past, reply=Reply(known[5], cast(Finish, finish)))
+    if known[4] in ("stop", "length"):
+        return replace(past, reply=Reply(known[5], known[4]))
+    _keep_only(db, message.id, 0)  # a reply that broke off is begun anew
+    db.execute("update turns set finish = 'open' where id = ?", (message.id,))
+    return past
 
 
 def _hear_new(db: sqlite3.Connection, message: Message, conversation: Conversation, at: datetime) -> Past:
@@ -182,6 +187,17 @@ def _hear_new(db: sqlite3.Connection, message: Message, conversation: Conversati
         (person, thread, message.id, at.isoformat()),
     )
     return Past(replace(message, parent=parent), _branch(db, parent))
+
+
+def _keep_only(db: sqlite3.Connection, turn: str, characters: int) -> None:
+    """Forget the pieces of a reply beyond its first `characters`: journalled, but never shown."""
+    end = 0
+    for number, length in db.execute(
+        "select number, length(text) from pieces where turn = ? order by number", (turn,)
+    ).fetchall():
+        end += length
+        if end > characters:
+            db.execute("delete from pieces where turn = ? and number = ?", (turn, number))
 
 
 def _head(db: sqlite3.Connection, person: str, thread: str) -> str:

@@ -70,7 +70,11 @@ class Journal(Protocol):
     """What was truly said, written before it is shown. Raises `StorageError`."""
 
     async def hear(self, message: Message, conversation: Conversation, at: datetime) -> Past:
-        """Record `message` and return what precedes it. A known id records nothing and returns its reply."""
+        """Record `message`, make it the newest of its thread, and return what precedes it.
+
+        A known id returns its reply if that ended by itself ("stop", "length"); a reply that broke off is
+        forgotten, and begun anew.
+        """
         ...
 
     async def say(self, turn_id: str, piece: str) -> None:
@@ -78,7 +82,7 @@ class Journal(Protocol):
         ...
 
     async def commit(self, turn: Turn) -> None:
-        """Record how the turn ended, and make it the newest of its thread."""
+        """Record how the turn ended. The reply is then exactly `turn.reply.text`: what was shown."""
         ...
 
 

@@ -8,24 +8,26 @@ from collections.abc import Sequence
 
 from samantha.core.events import Notice
 from samantha.core.ports import Brain
-from samantha.core.text import text
+from samantha.core.text import Text, text
 from samantha.core.types import Message, Turn
 from samantha.mind.language_of_text import language_of
 
 
-def due(turn: Turn, *, persona: str, brain: Brain) -> tuple[Notice, ...]:
-    """The notices that this turn asks for, before the reply. `persona` is the name she goes by."""
+def due(turn: Turn, *, persona: str, brain: Brain, told: bool = False, other: str = "") -> tuple[Notice, ...]:
+    """The notices that this turn asks for, before the reply.
+
+    `persona` is the name she goes by, `told` whether the person already knows of this brain in this thread, and
+    `other` a brain that knows Chinese.
+    """
     notices: list[Notice] = []
     if not turn.history:
+        notices.append(Notice("disclosure", _disclosure(persona, brain)))
+    elif not brain.local and not told:
         notices.append(
             Notice(
                 "disclosure",
-                text("{name} is an AI, not a person. She can be wrong. She runs on this machine.", name=persona)
-                if brain.local
-                else text(
-                    "{name} is an AI, not a person. She can be wrong. Her words come from '{brain}'.",
-                    name=persona,
-                    brain=brain.name,
+                text(
+                    "From here on this conversation is read by '{brain}', and her words come from it.", brain=brain.name
                 ),
             )
         )
@@ -37,11 +39,21 @@ def due(turn: Turn, *, persona: str, brain: Brain) -> tuple[Notice, ...]:
                     "The brain '{brain}' knows no Chinese, so expect poor answers. "
                     "`samantha models` lists brains that do, such as {other}.",
                     brain=brain.name,
-                    other="qwen2.5-coder-0.5b-instruct",
+                    other=other,
                 ),
             )
         )
     return tuple(notices)
+
+
+def _disclosure(persona: str, brain: Brain) -> Text:
+    if brain.local:
+        return text("{name} is an AI, not a person. She can be wrong. She runs on this machine.", name=persona)
+    return text(
+        "{name} is an AI, not a person. She can be wrong. Her words come from '{brain}'.",
+        name=persona,
+        brain=brain.name,
+    )
 
 
 def no_longer_fits(dropped: int, before: int) -> tuple[Notice, ...]:

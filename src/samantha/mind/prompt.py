@@ -5,7 +5,7 @@ Only the last two are new at each turn; everything before them is already read. 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from samantha.core.errors import MessageError, PersonaError
 from samantha.core.types import Message, Prompt, Turn
@@ -65,6 +65,18 @@ def fit(parts: Draft, counts: Sequence[int], *, limit: int) -> Prompt:
     messages = (parts.persona, *kept_examples, *parts.history[first:], *parts.newest)
     tokens = limit - room + sum(history[first:])
     return Prompt(messages, tokens=tokens, limit=limit, dropped=first)
+
+
+def dropped_a_turn_ago(parts: Draft, counts: Sequence[int], *, limit: int) -> int:
+    """How many messages had left the prompt of the turn before this one; 0 where nothing of it fits any more."""
+    if len(parts.history) < 2:
+        return 0
+    history_end = 1 + len(parts.examples) + len(parts.history)
+    before = replace(parts, history=parts.history[:-2], newest=parts.history[-2:-1])
+    try:
+        return fit(before, counts[: history_end - 1], limit=limit).dropped
+    except MessageError:  # that message was read by a brain with more room
+        return 0
 
 
 def _first_kept(history: Sequence[Message], counts: Sequence[int], *, room: int, block: int) -> int:
