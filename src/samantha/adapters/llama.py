@@ -258,23 +258,30 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load(seconds: float = 0.1) -> float:
-    """Cores that other programs keep busy now; 0 where the platform does not say.
+def _load(seconds: float = 0.15) -> float:
+    """Cores that other processes keep busy now; 0 where the platform does not say.
 
-    The load average would not do: it still counts a program that ended half a minute ago.
+    Their own processor times are added up, because the load average still counts what ended half a minute ago, and
+    virtual machines misreport the sum for the whole machine.
     """
-    before = _busy_seconds()
+    before = _processor_times()
     time.sleep(seconds)
-    return max(0.0, _busy_seconds() - before) / seconds
+    after = _processor_times()
+    ticks = sum(after[process] - before[process] for process in after.keys() & before.keys())
+    return ticks / os.sysconf("SC_CLK_TCK") / seconds if ticks else 0.0
 
 
-def _busy_seconds() -> float:
-    """Processor seconds that others have used since the machine started."""
-    try:
-        user, nice, system = map(int, Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=4)[1:4])
-    except (OSError, ValueError):
-        return 0.0
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK") - time.process_time()
+def _processor_times() -> dict[str, int]:
+    """Clock ticks that each other process has used, by its id."""
+    times = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        times[path.parent.name] = int(fields[11]) + int(fields[12])  # in user and in kernel mode
+    times.pop(str(os.getpid()), None)
+    return times
 
 
 def _check_context(header: Header, context: int, path: Path) -> None:

@@ -2,6 +2,10 @@
 
 Messages go out as JSON, the answer comes back as server-sent events; an endpoint that does not know a field is
 asked again without it. Not here: the service of our own that speaks this protocol (`samantha.surfaces.api`).
+
+Messages travel as text and the endpoint makes the tokens: whether a `<|im_start|>` that somebody writes stays
+text or begins a turn is its business, and cannot be seen from here. Nor where it runs: behind an address of this
+machine may be a tunnel, a proxy or a cloud, so its brain is never called local.
 """
 
 import asyncio
@@ -41,6 +45,7 @@ ATTEMPTS = 3
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 20.0  # seconds; an endpoint that asks for more is not waited for
 PASSING = {429, 502, 503, 504}  # statuses that may be gone a moment later
 MOST_OF_A_REFUSAL = 2**16  # bytes
+MOST_TOKENS = 10**9  # no prompt is near it
 DONE = "[DONE]"
 
 LETTERS_A_TOKEN = 3.5  # of ASCII; few, so that English dialogue never comes out short
@@ -89,7 +94,7 @@ class OpenAIGenerator:
         self._url = _shown(self._client.base_url)
         self._timeout = timeout
         self._sleep = sleep
-        self._brain = Brain(model, context or CONTEXT, tuple(languages), local=_is_loopback(self._client.base_url))
+        self._brain = Brain(model, context or CONTEXT, tuple(languages), local=False)
         self._unknown: set[str] = set()  # fields that the endpoint refused
         self._renamed: dict[str, str] = {}
         self._fold = 0  # how far the endpoint has made us go in FOLDS
@@ -134,11 +139,12 @@ class OpenAIGenerator:
         if expected >= LEARNING:
             self._scale = max(self._scale, prompt / expected)
         details = answer.usage.get("prompt_tokens_details")
+        prompt = prompt or math.ceil(self._scale * expected)
         return Delta(
             "",
             answer.finish,
-            prompt_tokens=prompt or math.ceil(self._scale * expected),
-            cached_tokens=_whole(details.get("cached_tokens")) if isinstance(details, dict) else 0,
+            prompt_tokens=prompt,
+            cached_tokens=min(prompt, _whole(details.get("cached_tokens"))) if isinstance(details, dict) else 0,
             completion_tokens=_whole(answer.usage.get("completion_tokens")) or answer.pieces,
         )
 
@@ -412,4 +418,5 @@ def _pause(state: "RetryCallState") -> float:
 
 
 def _whole(number: object) -> int:
-    return number if isinstance(number, int) and number > 0 else 0
+    """A count as the endpoint reports it; 0 where it cannot be one."""
+    return number if isinstance(number, int) and 0 < number < MOST_TOKENS else 0

@@ -17,9 +17,8 @@ from pathlib import Path
 import tomli_w
 
 from samantha.core.errors import PersonaError
-from samantha.core.text import Text
+from samantha.core.text import Language, Text
 from samantha.mind.character_card import from_json, from_png, is_png
-from samantha.mind.language_of_text import Language
 from samantha.mind.persona import Persona, parse, to_toml
 
 PERSONA_BYTES = 1_000_000  # a persona file is a page or two; more is another file named by mistake

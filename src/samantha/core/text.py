@@ -7,6 +7,10 @@ Not here: the catalogues, and the choice of a language.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
+
+Language = Literal["en", "zh"]
+"""The languages that sentences for a person exist in (ISO 639-1)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from itertools import zip_longest
 from typing import Any
 
 from samantha.core.errors import PersonaError
-from samantha.core.text import Text, text
-from samantha.mind.language_of_text import Language, language_of
+from samantha.core.text import Language, Text, text
+from samantha.mind.language_of_text import language_of
 from samantha.mind.persona import Example, Persona, shorten
 
 CARD_BYTES = 8_000_000  # of JSON, unpacked: the largest lore books have 2 MB; a few kB of zlib can claim gigabytes

@@ -4,9 +4,8 @@ Not here: translating, and what a person's machine is set to (`samantha.language
 """
 
 import re
-from typing import Literal
 
-Language = Literal["en", "zh"]
+from samantha.core.text import Language
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile(r"[\u3041-\u30ff]")

@@ -16,9 +16,8 @@ from typing import Any, ClassVar
 import tomli_w
 
 from samantha.core.errors import PersonaError
-from samantha.core.text import text
+from samantha.core.text import Language, text
 from samantha.core.types import Message
-from samantha.mind.language_of_text import Language
 
 _SENTENCE_END = re.compile(r"[.!?…][\"'”’*)\]]*(?=\s)|[。！？…][”’」』）]*|\n")
 _WORD_END = re.compile(r"(?=\s)|[，；、]")

@@ -10,7 +10,8 @@ import pytest
 
 from samantha.adapters import persona_files
 from samantha.core.errors import PersonaError
-from samantha.mind.language_of_text import Language, language_of
+from samantha.core.text import Language
+from samantha.mind.language_of_text import language_of
 from samantha.mind.persona import Persona, choose_examples, parse, system_text
 
 
