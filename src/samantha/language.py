@@ -9,11 +9,9 @@ import os
 import tomllib
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
+from samantha.core.text import Language as Language
 from samantha.core.text import Text
-
-Language = Literal["en", "zh"]
 
 
 @cache

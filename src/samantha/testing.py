@@ -5,14 +5,27 @@ Nothing here pretends to be a model: a scripted generator says what it was told 
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from samantha.core.errors import SamanthaError
-from samantha.core.ports import Brain, Delta, Past, Sound
-from samantha.core.types import Conversation, Decision, Finish, Message, Reply, Sampling, Turn
+from samantha.core.errors import MessageError, SamanthaError
+from samantha.core.ports import Brain, Delta, Past, Sound, Thread
+from samantha.core.types import (
+    Conversation,
+    Decision,
+    Finish,
+    Memory,
+    Message,
+    Reply,
+    Sampling,
+    Turn,
+    Understanding,
+)
 from samantha.mind.pieces import words
+
+Texts = list[str]
+Calls = list[tuple[str, str]]  # the verb and what it was given
 
 
 class ScriptedGenerator:
@@ -78,34 +91,126 @@ def _words_with_space(text: str) -> list[str]:
 
 
 @dataclass
-class ListJournal:
-    """A journal in a list; `log` holds each call in order, for tests about what is written before what is shown."""
+class Kept:
+    """What a `ListJournal` holds of a turn."""
 
-    log: list[tuple[str, str]] = field(default_factory=list)
-    turns: dict[str, tuple[Message, list[str]]] = field(default_factory=dict)
+    message: Message  # with its parent settled
+    conversation: Conversation
+    pieces: Texts = field(default_factory=list)
+    finish: Finish = "open"
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """What was said on both sides; nothing where no word of a reply came."""
+        reply = "".join(self.pieces)
+        return (self.message, Message("assistant", reply, parent=self.message.id)) if reply else ()
+
+
+@dataclass
+class ListJournal:
+    """Implements `Journal` and `Threads` of `samantha.core.ports` in memory.
+
+    `log` holds each call in order, for tests about what is written before what is shown.
+    """
+
+    log: Calls = field(default_factory=list)
+    turns: dict[str, Kept] = field(default_factory=dict)
+    heads: dict[tuple[str, str], str] = field(default_factory=dict)  # (person, thread) -> its newest turn
+    updated: dict[tuple[str, str], datetime] = field(default_factory=dict)
 
     async def hear(self, message: Message, conversation: Conversation, at: datetime) -> Past:
         self.log.append(("hear", message.text))
-        if message.id in self.turns:
-            known, pieces = self.turns[message.id]
-            return Past(known, (), Reply("".join(pieces), "stop"))
-        history = tuple(
-            one
-            for said, pieces in self.turns.values()
-            if pieces
-            for one in (said, Message("assistant", "".join(pieces), parent=said.id))
-        )
-        parent = next(reversed(self.turns), "") if message.parent is None else message.parent
-        message = Message(message.role, message.text, message.id, parent)
-        self.turns[message.id] = (message, [])
-        return Past(message, history)
+        turn = self._known(message, conversation) or self._new(message, conversation, at)
+        history = self._branch(turn.message.parent or "")
+        if turn.finish in ("stop", "length"):
+            return Past(turn.message, history, Reply("".join(turn.pieces), turn.finish))
+        turn.pieces, turn.finish = [], "open"
+        return Past(turn.message, history)
 
     async def say(self, turn_id: str, piece: str) -> None:
         self.log.append(("say", piece))
-        self.turns[turn_id][1].append(piece)
+        self.turns[turn_id].pieces.append(piece)
 
     async def commit(self, turn: Turn) -> None:
         self.log.append(("commit", turn.reply.finish))
+        kept = self.turns[turn.id]
+        kept.pieces, kept.finish = [turn.reply.text], turn.reply.finish
+        self.updated[_place(turn.conversation)] = turn.at or datetime.now(UTC)
+
+    async def list(self, person: str) -> tuple[Thread, ...]:
+        newest_first = sorted(self.updated, key=lambda place: self.updated[place], reverse=True)
+        return tuple(self._thread(place) for place in newest_first if place[0] == person)
+
+    async def history(self, person: str, thread: str) -> tuple[Message, ...]:
+        return self._branch(self.heads.get((person, thread), ""))
+
+    async def rewind(self, person: str, thread: str) -> Message | None:
+        head = self.heads.get((person, thread), "")
+        if not head:
+            return None
+        undone = self.turns[head].message
+        self.heads[person, thread] = undone.parent or ""
+        return undone
+
+    def _known(self, message: Message, conversation: Conversation) -> Kept | None:
+        known = self.turns.get(message.id)
+        if known and (known.message.text, _place(known.conversation)) != (message.text, _place(conversation)):
+            raise MessageError(
+                "The message id '{id}' was already used for another message. Give each message its own.", id=message.id
+            )
+        return known
+
+    def _new(self, message: Message, conversation: Conversation, at: datetime) -> Kept:
+        place = _place(conversation)
+        parent = self.heads.get(place, "") if message.parent is None else message.parent
+        if parent and (parent not in self.turns or _place(self.turns[parent].conversation) != place):
+            raise MessageError(
+                "The parent '{parent}' is not a message of this conversation. Leave it out to continue.", parent=parent
+            )
+        turn = self.turns[message.id] = Kept(replace(message, parent=parent), conversation)
+        self.heads[place], self.updated[place] = message.id, at
+        return turn
+
+    def _branch(self, head: str) -> tuple[Message, ...]:
+        """What was said up to and including turn `head`, oldest first."""
+        messages: tuple[Message, ...] = ()
+        while head:
+            turn = self.turns[head]
+            messages, head = turn.messages + messages, turn.message.parent or ""
+        return messages
+
+    def _thread(self, place: tuple[str, str]) -> Thread:
+        said = [turn.message.text for turn in self.turns.values() if _place(turn.conversation) == place]
+        return Thread(place[1], " ".join(said[0].split())[:60], len(said), self.updated[place])
+
+
+def _place(conversation: Conversation) -> tuple[str, str]:
+    return conversation.person, conversation.thread
+
+
+@dataclass
+class ScriptedEncoder:
+    """Understands each text as it is told to, and nothing of the others. `heard` holds what it was given."""
+
+    understandings: Mapping[str, Understanding] = field(default_factory=dict)  # by the whole text
+    otherwise: Understanding = Understanding()
+    heard: Texts = field(default_factory=list)
+
+    async def understand(self, text: str) -> Understanding:
+        self.heard.append(text)
+        return self.understandings.get(text, self.otherwise)
+
+
+@dataclass
+class ScriptedMemories:
+    """Recalls the given memories at every turn, the most important first. `asked` holds the messages."""
+
+    memories: tuple[Memory, ...] = ()
+    asked: Texts = field(default_factory=list)
+
+    async def recall(self, turn: Turn) -> tuple[Memory, ...]:
+        self.asked.append(turn.message.text)
+        return tuple(sorted(self.memories, key=lambda memory: -memory.score))
 
 
 @dataclass

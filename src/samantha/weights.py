@@ -6,6 +6,7 @@ is printed. Not here: which brain a person chose (`samantha.wiring`), the GGUF f
 
 import difflib
 import glob
+import hashlib
 import json
 import os
 import re
@@ -150,7 +151,8 @@ def _weight_at(address: str) -> Weight:
             address=address,
         )
     part = Part(f"hf:{owner}/{repository}", member) if address.startswith("hf:") else Part(address)
-    return Weight(name=address, file=file, sources=((part,),))
+    mark = hashlib.sha256(address.encode()).hexdigest()[:12]  # many files are called model.gguf
+    return Weight(name=address, file=f"{mark}.{file}", sources=((part,),))
 
 
 # --- having a file ---------------------------------------------------------------------------------------------
@@ -241,7 +243,7 @@ def bake(
         return path
     need = int(header.parameters * BYTES_A_WEIGHT)
     with disk(folder, path.stem, need):
-        marks = [known_hash(file, folder=folder)[:12] for file in (path, adapter) if file is not None]
+        marks = [_checked_hash(file, folder, progress)[:12] for file in (path, adapter) if file is not None]
         target = folder / f"{'.'.join([path.stem, *marks, quantize.upper()])}.gguf"
         if not _sound(target):
             with alone(folder, progress):
@@ -249,11 +251,17 @@ def bake(
     return target
 
 
+def _checked_hash(path: Path, folder: Path, progress: Progress) -> str:
+    size, what = path.stat().st_size, text("Checking {name}", name=path.stem)
+    return known_hash(path, folder=folder, progress=lambda done: progress(done, size, what))
+
+
 def _bake(
     path: Path, target: Path, quantize: Quantization, adapter: Path | None, need: int, progress: Progress
 ) -> None:
     if _sound(target):  # another process made it while this one waited
         return
+    _delete_unfinished(target.parent)
     need_space(target.parent, path.stem, need)
     what = text("Preparing {name} for this machine", name=path.stem)
     rewrite(
@@ -263,6 +271,12 @@ def _bake(
         adapter=adapter,
         progress=lambda done, total: progress(done, total, what),
     )
+
+
+def _delete_unfinished(folder: Path) -> None:
+    """What bakes left that were killed; the lock says that none is at work."""
+    for left in folder.glob(".*.gguf.[0-9]*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 def _sound(path: Path) -> bool:

@@ -4,6 +4,7 @@ Whatever is opened here is closed here. Not here: reading settings, or showing a
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from samantha.adapters.clock import SystemClock
 from samantha.adapters.sqlite import SqliteJournal
 from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.ports import Generator, Sound, Threads, Voice
+from samantha.core.text import Text
 from samantha.core.types import Sampling
 from samantha.language import Language
 from samantha.mind.persona import Persona
@@ -77,11 +79,11 @@ async def switch_brain(opened: Open, name: str, *, progress: Progress = quiet) -
     settings = opened.settings.model_copy(update={"model": opened.settings.model.model_copy(update={"name": name})})
     async with AsyncExitStack() as opening:
         generator = await opening.enter_async_context(open_generator(settings, progress=progress))
-        new = opening.pop_all()
-    await opened.companion.aclose()  # it may be reading ahead
-    opened.companion.generator = generator
-    async with opened.brain.pop_all():
-        opened.brain.push_async_exit(new)
+        await opened.companion.aclose()  # it may be reading ahead
+        opened.companion.generator = generator
+        old = opened.brain.pop_all()
+        opened.brain.push_async_exit(opening.pop_all())
+    await old.aclose()
 
 
 @asynccontextmanager
@@ -104,7 +106,7 @@ async def open_generator(
         return
     from samantha.adapters.llama import LlamaGenerator
 
-    brain = await asyncio.to_thread(ready_brain, settings, progress=progress)
+    brain = await _ready_brain(settings, progress)
     local = await LlamaGenerator.open(
         brain.path,
         name=brain.name,
@@ -120,6 +122,29 @@ async def open_generator(
         yield local
     finally:
         await local.aclose()
+
+
+class _Unwanted(Exception):
+    """Nobody waits for the brain any more."""
+
+
+async def _ready_brain(settings: Settings, progress: Progress) -> ReadyBrain:
+    """`ready_brain` in a thread; cancelled, it ends what the thread does and waits for that."""
+    unwanted = threading.Event()
+
+    def told(done: int, total: int, what: Text) -> None:
+        if unwanted.is_set():
+            raise _Unwanted
+        progress(done, total, what)
+
+    work = asyncio.create_task(asyncio.to_thread(ready_brain, settings, progress=told))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        unwanted.set()
+        await asyncio.wait([work])  # not for long: progress is told several times a second
+        work.cancelled() or work.exception()  # taken, so that nobody complains of it
+        raise
 
 
 def ready_brain(settings: Settings, *, progress: Progress = quiet) -> ReadyBrain:

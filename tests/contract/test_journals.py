@@ -1,15 +1,18 @@
-"""What every journal promises; the SQLite one in a file and in memory."""
+"""What every journal promises: the SQLite one, in a file and in memory, and the fake; then what a file promises."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from samantha.adapters.sqlite import SqliteJournal
 from samantha.core.errors import MessageError, StorageError
-from samantha.core.types import Conversation, Message, Reply, Turn, Usage
+from samantha.core.ports import Journal, Threads
+from samantha.core.types import Conversation, Finish, Message, Reply, Turn, Usage
+from samantha.testing import ListJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -17,40 +20,54 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 TALK = Conversation(person="ada", thread="t")
 
 
-@pytest.fixture(params=["file", "memory"])
-async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqliteJournal]:
+class Kept(Journal, Threads, Protocol):
+    """Written to and looked into."""
+
+
+@pytest.fixture(params=["file", "memory", "list"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Kept]:
+    if request.param == "list":
+        yield ListJournal()
+        return
     opened = SqliteJournal(tmp_path / "journal.sqlite" if request.param == "file" else ":memory:")
     yield opened
     await opened.aclose()
 
 
 async def one_turn(
-    journal: SqliteJournal, id: str, said: str, *pieces: str, parent: str | None = None, finish: str = "stop"
+    journal: Kept,
+    id: str,
+    said: str,
+    *pieces: str,
+    parent: str | None = None,
+    finish: Finish = "stop",
+    shown: int | None = None,
 ) -> None:
+    """Hear, say and commit; `shown` is how many of the pieces anybody saw."""
     past = await journal.hear(Message("user", said, id, parent), TALK, AT)
     for piece in pieces:
         await journal.say(id, piece)
-    await journal.commit(Turn(TALK, past.message, reply=Reply("".join(pieces), finish, Usage()), at=AT))  # type: ignore[arg-type]
+    await journal.commit(Turn(TALK, past.message, reply=Reply("".join(pieces[:shown]), finish, Usage()), at=AT))
 
 
-async def texts(journal: SqliteJournal, thread: str = "t") -> list[str]:
+async def texts(journal: Kept, thread: str = "t") -> list[str]:
     return [message.text for message in await journal.history("ada", thread)]
 
 
-async def test_a_branch_holds_messages_and_whole_replies_in_order(journal: SqliteJournal) -> None:
+async def test_a_branch_holds_messages_and_whole_replies_in_order(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hel", "lo.")
     await one_turn(journal, "2", "And?", "Fine.")
     assert await texts(journal) == ["Hi", "Hello.", "And?", "Fine."]
 
 
-async def test_the_message_learns_its_parent_and_what_precedes_it(journal: SqliteJournal) -> None:
+async def test_the_message_learns_its_parent_and_what_precedes_it(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     past = await journal.hear(Message("user", "And?", "2"), TALK, AT)
     assert past.message.parent == "1"
     assert [m.text for m in past.history] == ["Hi", "Hello."]
 
 
-async def test_rewinding_gives_the_newest_message_back_and_keeps_it_as_a_branch(journal: SqliteJournal) -> None:
+async def test_rewinding_gives_the_newest_message_back_and_keeps_it_as_a_branch(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     await one_turn(journal, "2", "And?", "Fine.")
     undone = await journal.rewind("ada", "t")
@@ -61,51 +78,95 @@ async def test_rewinding_gives_the_newest_message_back_and_keeps_it_as_a_branch(
     assert await texts(journal) == ["Hi", "Hello.", "And?", "Fine.", "Back", "Here."]
 
 
-async def test_rewinding_stops_at_the_beginning(journal: SqliteJournal) -> None:
+async def test_rewinding_stops_at_the_beginning(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     assert await journal.rewind("ada", "t") is not None
     assert await journal.rewind("ada", "t") is None
     assert await texts(journal) == []
 
 
-async def test_an_empty_parent_begins_the_thread_anew(journal: SqliteJournal) -> None:
+async def test_an_empty_parent_begins_the_thread_anew(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     await one_turn(journal, "2", "Hey", "Hey you.", parent="")
     assert await texts(journal) == ["Hey", "Hey you."]
 
 
-async def test_a_turn_without_a_word_of_reply_is_kept_but_not_part_of_the_conversation(journal: SqliteJournal) -> None:
+async def test_a_turn_without_a_word_of_reply_is_kept_but_not_part_of_the_conversation(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", finish="failed")
     await one_turn(journal, "2", "Hello?", "Yes.")
     assert await texts(journal) == ["Hello?", "Yes."]
 
 
-async def test_a_message_sent_twice_has_its_reply_already(journal: SqliteJournal) -> None:
+async def test_a_message_sent_twice_has_its_reply_already(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     past = await journal.hear(Message("user", "Hi", "1"), TALK, AT)
     assert past.reply is not None
     assert (past.reply.text, past.reply.finish) == ("Hello.", "stop")
 
 
-async def test_a_message_that_was_never_answered_can_be_sent_again(journal: SqliteJournal) -> None:
-    await one_turn(journal, "1", "Hi", finish="failed")
+@pytest.mark.parametrize("finish", ["interrupted", "failed"])
+@pytest.mark.parametrize("pieces", [[], ["I was", " just"]])
+async def test_a_message_whose_reply_broke_off_is_answered_anew(
+    journal: Kept, pieces: list[str], finish: Finish
+) -> None:
+    await one_turn(journal, "1", "Hi", *pieces, finish=finish)
     assert (await journal.hear(Message("user", "Hi", "1"), TALK, AT)).reply is None
+    assert await texts(journal) == []
+    await one_turn(journal, "1", "Hi", "Here I", " am.")
+    assert await texts(journal) == ["Hi", "Here I am."]
+    past = await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    assert past.reply is not None
+    assert (past.reply.text, past.reply.finish) == ("Here I am.", "stop")
+
+
+async def test_a_reply_that_reached_its_length_is_the_reply(journal: Kept) -> None:
+    await one_turn(journal, "1", "Hi", "Once upon a", finish="length")
+    past = await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    assert past.reply is not None
+    assert (past.reply.text, past.reply.finish) == ("Once upon a", "length")
+
+
+async def test_what_was_said_before_a_crash_shows_until_the_message_is_sent_again(journal: Kept) -> None:
+    await one_turn(journal, "0", "Morning", "Good morning.")
+    await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    await journal.say("1", "I was just saying")
+    assert await texts(journal) == ["Morning", "Good morning.", "Hi", "I was just saying"]
+    past = await journal.hear(Message("user", "Hi", "1"), TALK, AT)
+    assert (past.reply, past.message.parent) == (None, "0")
+    assert [m.text for m in past.history] == ["Morning", "Good morning."]
+
+
+async def test_a_reply_is_kept_exactly_as_it_was_shown(journal: Kept) -> None:
+    await one_turn(journal, "1", "Hi", "Shown.", " Shown too.", " Never seen.", finish="interrupted", shown=2)
+    assert await texts(journal) == ["Hi", "Shown. Shown too."]
+
+
+async def test_a_reply_of_which_nothing_was_shown_is_no_part_of_the_conversation(journal: Kept) -> None:
+    await one_turn(journal, "1", "Hi", "Never seen.", finish="interrupted", shown=0)
+    await one_turn(journal, "2", "Hello?", "Yes.")
+    assert await texts(journal) == ["Hello?", "Yes."]
+
+
+async def test_an_id_belongs_to_one_text(journal: Kept) -> None:
+    await one_turn(journal, "1", "Hi", finish="failed")
+    with pytest.raises(MessageError, match="already used"):
+        await journal.hear(Message("user", "Something else", "1"), TALK, AT)
 
 
 @pytest.mark.parametrize("other", [replace(TALK, person="bob"), replace(TALK, thread="u")])
-async def test_an_id_belongs_to_one_message_of_one_person(journal: SqliteJournal, other: Conversation) -> None:
+async def test_an_id_belongs_to_one_message_of_one_person(journal: Kept, other: Conversation) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     with pytest.raises(MessageError, match="already used"):
         await journal.hear(Message("user", "Hi", "1"), other, AT)
 
 
-async def test_a_parent_from_another_conversation_is_refused(journal: SqliteJournal) -> None:
+async def test_a_parent_from_another_conversation_is_refused(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi", "Hello.")
     with pytest.raises(MessageError, match="not a message of this conversation"):
         await journal.hear(Message("user", "And?", "2", "1"), replace(TALK, person="bob"), AT)
 
 
-async def test_threads_are_listed_for_their_person_newest_first(journal: SqliteJournal) -> None:
+async def test_threads_are_listed_for_their_person_newest_first(journal: Kept) -> None:
     await one_turn(journal, "1", "Hi\n  there", "Hello.")
     later = replace(TALK, thread="u")
     await journal.hear(Message("user", "Later", "2"), later, AT.replace(year=2027))
@@ -123,9 +184,8 @@ async def test_a_journal_opened_again_shows_what_was_said_before_the_crash(tmp_p
     await crashed.say("1", "I was just saying")
     reopened = SqliteJournal(path)  # no commit, no close: as after kill -9
     assert await texts(reopened) == ["Hi", "I was just saying"]
-    past = await reopened.hear(Message("user", "Hi", "1"), TALK, AT)
-    assert past.reply is not None
-    assert past.reply.finish == "interrupted"
+    await one_turn(reopened, "1", "Hi", "Here I am again.")
+    assert await texts(reopened) == ["Hi", "Here I am again."]
     await reopened.aclose()
     await crashed.aclose()
 

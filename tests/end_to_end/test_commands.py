@@ -183,6 +183,48 @@ def test_her_voice_goes_into_a_file(home: dict[str, str], tmp_path: Path) -> Non
     assert (tmp_path / "hello.wav").read_bytes()[:4] == b"RIFF"
 
 
+@pytest.mark.parametrize("arrives", ["samantha.settings", "pydantic_core", "samantha.surfaces.cli"])
+def test_ctrl_c_while_she_is_still_being_imported_ends_without_a_word(home: dict[str, str], arrives: str) -> None:
+    run = subprocess.run([sys.executable, "-c", _INTERRUPTED_AT, arrives], env=home, capture_output=True, timeout=60)
+    assert (run.returncode, run.stdout, run.stderr) == (130, b"", b"")
+
+
+_INTERRUPTED_AT = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from samantha.surfaces.entry import main
+main()
+"""
+
+
+def test_a_working_folder_that_is_gone_does_not_matter(home: dict[str, str], tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    script = 'mkdir "$0" && cd "$0" && rmdir "$0" && exec "$1" -P -m samantha ask Hello'
+    run = subprocess.run(["sh", "-c", script, str(gone), sys.executable], env=home, capture_output=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip()
+
+
+def test_a_terminal_without_chinese_loses_characters_and_nothing_else(home: dict[str, str]) -> None:
+    latin = home | {"PYTHONIOENCODING": "latin-1"}
+    assert "language = zh" in samantha(latin, "--language", "zh", "config").stdout
+    assert "--nope" in samantha(latin, "--language", "zh", "chat", "--nope", code=2).stderr
+
+
+def test_wrong_use_is_explained_in_chinese_when_asked(home: dict[str, str]) -> None:
+    run = samantha(home, "--language", "zh", "chat", "--nope", code=2)
+    assert run.stderr == "没有“--nope”这个选项。请看 `samantha chat --help`。\n"
+    shown = samantha(home, "--language=zh", "persona", "--help").stdout
+    assert ("用法：" in shown, "选项：" in shown, "命令：" in shown) == (True, True, True)
+    assert "Show this message" not in shown
+
+
 def test_ctrl_c_while_she_answers_ends_without_a_traceback_and_keeps_what_was_said(
     home: dict[str, str], tmp_path: Path
 ) -> None:

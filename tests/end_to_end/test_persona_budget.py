@@ -48,5 +48,3 @@ async def test_the_examples_of_a_conversation_take_at_most_two_hundred_tokens(
         if example.language == "en":
             chosen = choose_examples(samantha, example.user, "en", count=3)
             assert sum(await engine.count(as_messages(chosen))) <= 200, example.user
-
-

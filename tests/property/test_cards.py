@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from samantha.core.errors import PersonaError
+from samantha.core.text import Language
 from samantha.mind.character_card import from_json, from_png
-from samantha.mind.language_of_text import Language
 from samantha.mind.persona import Example, Persona, Wording, choose_examples, parse, shorten, system_text, to_toml
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40).map(lambda words: words.replace("\r\n", "\n"))

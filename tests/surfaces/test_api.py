@@ -58,6 +58,17 @@ async def test_the_same_id_twice_is_one_turn() -> None:
     assert len(her.generator.heard) == 1
 
 
+async def test_a_reply_that_broke_off_is_begun_anew_when_the_message_is_sent_again() -> None:
+    her = companion(("So far. ", GeneratorError("Broken.")), "All of it.")
+    async with calling(her) as client:
+        first, again, third = [await say(client, "Hi", id="m1") for _ in range(3)]
+        metrics = (await client.get("/metrics")).text
+    assert (first[-1]["type"], first[-1]["reply"]) == ("failed", "So far.")
+    assert again[-1]["reply"] == third[-1]["reply"] == "All of it."
+    assert 'samantha_turns_total{finish="stop"} 1.0' in metrics
+    assert 'samantha_turns_total{finish="failed"} 1.0' in metrics
+
+
 async def test_the_same_id_while_it_is_being_answered_waits_for_that_reply() -> None:
     her = companion(generator=HeldGenerator(), sampling=Sampling(max_tokens=2))
     async with calling(her) as client:
@@ -213,11 +224,11 @@ def test_an_error_has_the_status_that_fits(error: GeneratorError, status: int) -
         (b'{"text": ' + b"9" * 5000 + b"}", "The body is not JSON"),
         (b"[]", "The body is not a JSON object"),
         (b"", "The body is not a JSON object"),
-        (b"{}", "'text' is wrong: Field required."),
-        (b'{"text": "a", "txet": 1}', "'txet' is wrong: Extra inputs are not permitted."),
-        (b'{"text": "a", "id": ""}', "'id' is wrong"),
-        (b'{"text": "a", "thread": "a/b"}', "'thread' is wrong"),
-        (b'{"text": "a", "person": "\\u0000"}', "'person' is wrong"),
+        (b"{}", "'text' is missing."),
+        (b'{"text": "a", "txet": 1}', "There is no field 'txet' here. Leave it out."),
+        (b'{"text": "a", "id": ""}', "'id' is not what it should be. /openapi.json says what it takes."),
+        (b'{"text": "a", "thread": "a/b"}', "'thread' is not what it should be. /openapi.json says what it takes."),
+        (b'{"text": "a", "person": "\\u0000"}', "'person' is not what it should be. /openapi.json says what it takes."),
     ],
 )
 async def test_a_body_that_cannot_be_understood_is_explained(body: bytes, sentence: str) -> None:
@@ -225,6 +236,20 @@ async def test_a_body_that_cannot_be_understood_is_explained(body: bytes, senten
         answer = await client.post("/api/turns", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 400
     assert sentence in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "缺少“text”。"),
+        ({"text": "a", "txet": 1}, "这里没有“txet”字段。请去掉它。"),
+        ({"text": 7}, "“text”的值不符合要求。/openapi.json 说明了它可以取什么值。"),
+    ],
+)
+async def test_a_wrong_field_is_named_in_chinese_alone(body: dict[str, Any], sentence: str) -> None:
+    async with calling(companion()) as client:
+        answer = await client.post("/api/turns", json=body, headers={"accept-language": "zh"})
+    assert answer.json()["error"]["message"] == sentence
 
 
 async def test_json_that_is_not_declared_as_json_is_not_read() -> None:

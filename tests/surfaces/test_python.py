@@ -93,11 +93,13 @@ def test_ctrl_c_while_she_speaks_is_ctrl_c_and_the_next_ask_works(opened: Opener
 
 def test_leaving_a_stream_early_interrupts_her_where_she_was(opened: Opener) -> None:
     her = companion(LONG)
-    for _ in (asking := opened(her)).stream("Hi"):
+    asking = opened(her)
+    for _ in asking.stream("Hi"):
         break
     assert her.journal.log[-1] == ("commit", "interrupted")
     assert asked(her.journal) == ["Hi", "One is here."]
     assert her.generator.stopped == 1
+    assert asking.ask("Go on") == LONG
 
 
 def test_an_iterator_that_is_forgotten_half_used_interrupts_her(opened: Opener) -> None:

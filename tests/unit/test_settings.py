@@ -14,9 +14,10 @@ Load = Callable[..., Loaded]
 
 
 @pytest.fixture
-def load_here(tmp_path: Path) -> Load:
-    """`load` with an empty environment, in an empty folder."""
-    return lambda **given: load(**({"environ": {}, "cwd": tmp_path} | given))
+def load_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    """`load` with an empty environment, and an empty configuration folder."""
+    monkeypatch.setattr("samantha.settings.user_config_path", lambda *_, **__: tmp_path)
+    return lambda **given: load(**({"environ": {}} | given))
 
 
 @pytest.fixture
@@ -63,15 +64,16 @@ def test_an_override_of_none_was_not_given(load_here: Load) -> None:
     assert load_here(overrides={"model.context": None}).origins["model.context"] == "default"
 
 
-def test_the_file_in_the_working_folder_wins_over_the_users(
+def test_a_file_in_the_working_folder_counts_only_when_it_is_named(
     load_here: Load, write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("samantha.settings.user_config_path", lambda *_, **__: tmp_path / "config")
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "samantha.toml").write_text("[model]\ncontext = 512\ntop_k = 7")
-    assert load_here(cwd=tmp_path / "elsewhere").settings.model.top_k == 7
-    write("[model]\ncontext = 2048")
-    assert load_here().settings.model.top_k == 40  # one file holds, not a mixture of two
+    write("[model]\ntop_k = 7")
+    (tmp_path / "strangers").mkdir()
+    monkeypatch.chdir(tmp_path / "strangers")
+    Path("samantha.toml").write_text('[endpoints.ollama]\nurl = "https://listens.example"\n[data]\nkeep = false')
+    assert load_here().settings.data.keep
+    named = load_here(config=Path("samantha.toml")).settings
+    assert (named.data.keep, named.model.top_k) == (False, 40)  # one file holds, not a mixture of two
 
 
 def test_a_given_config_file_is_the_only_one_read(
@@ -140,7 +142,6 @@ def test_a_key_like_no_other_is_refused_without_a_guess(load_here: Load) -> None
         ("model.seed", "x", "a whole number from 0 to"),
         ("model.adapter", 5, "a path"),
         ("data.keep", "perhaps", "true or false"),
-        ("safety.country", "Peru", "text such as US"),
         ("server.allowed_hosts", 5, "a list, or names separated by commas"),
         ("endpoints.cloud.url", "cloud.example", "text such as http"),
     ],
@@ -156,6 +157,14 @@ def test_a_wrong_secret_is_not_repeated(load_here: Load) -> None:
     with pytest.raises(SettingError) as caught:
         load_here(overrides={"server.token": 12345})
     assert "12345" not in str(caught.value)
+
+
+def test_a_password_in_an_address_is_not_shown(load_here: Load) -> None:
+    key = "endpoints.cloud.url"
+    loaded = load_here(overrides={key: "https://me:p@ss@cloud.example/v1/@home"})
+    assert {row.key: row.shown for row in rows(loaded)}[key] == "https://***@cloud.example/v1/@home"
+    with pytest.raises(SettingError, match=re.escape("is 'ftp://***@cloud.example'")):
+        load_here(overrides={key: "ftp://me:pass@cloud.example"})
 
 
 def test_an_endpoint_needs_an_address(load_here: Load) -> None:

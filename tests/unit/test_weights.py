@@ -81,7 +81,19 @@ def test_a_wrong_name_names_the_nearest() -> None:
 def test_a_file_of_a_hub_can_be_named_and_has_no_hash_yet() -> None:
     weight = weights.find("hf:somebody/models@v1/small/tiny.gguf")
     assert weight.sources == ((Part("hf:somebody/models@v1", "small/tiny.gguf"),),)
-    assert (weight.file, weight.pinned) == ("tiny.gguf", False)
+    assert weight.file.endswith(".tiny.gguf")
+    assert not weight.pinned
+
+
+def test_files_of_one_name_from_several_places_are_kept_apart() -> None:
+    addresses = ["hf:a/x/model.gguf", "hf:b/x/model.gguf", "hf:a/x@v1/model.gguf", "hf:a/x/small/model.gguf"]
+    addresses += ["https://a.invalid/model.gguf", "https://b.invalid/model.gguf", "https://a.invalid/model.gguf?v=2"]
+    assert len({weights.find(address).file for address in addresses}) == len(addresses)
+
+
+def test_a_file_named_by_address_is_never_taken_for_one_of_the_catalogue() -> None:
+    for weight in weights.catalogue():
+        assert weights.find(f"hf:somebody/models/{weight.file}").file != weight.file
 
 
 @pytest.mark.parametrize("address", ["hf:tiny.gguf", "hf:a/b/tiny.bin", "https://a.invalid/..%2Ftiny.gguf", "hf:a/b/"])
@@ -143,7 +155,7 @@ def test_baking_gives_a_model_of_the_wanted_kind_once(model: Path, tmp_path: Pat
     baked = [weights.bake(model, folder=tmp_path, progress=lambda done, total, what: heard.append(what)) for _ in "12"]
     assert read_header(baked[0]).quantization == "Q8_0"
     assert baked[0] == baked[1]
-    assert str(heard[0]) == "Preparing tiny for this machine"
+    assert [*dict.fromkeys(map(str, heard))] == ["Checking tiny", "Preparing tiny for this machine"]
 
 
 def test_a_file_that_is_as_wanted_is_not_baked(tmp_path: Path) -> None:
@@ -163,6 +175,27 @@ def test_a_baked_file_cut_short_is_baked_again(model: Path, tmp_path: Path) -> N
     whole = baked.read_bytes()
     os.truncate(baked, 5000)
     assert weights.bake(model, folder=tmp_path).read_bytes() == whole
+
+
+def test_what_a_killed_bake_left_is_removed_by_the_next(model: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".tiny.0123456789ab.Q8_0.gguf.4711.tmp"
+    left.write_bytes(b"half a model")
+    others = [tmp_path / name for name in (".hashes.json.4711.tmp", "my.gguf.1.tmp")]
+    for other in others:
+        other.write_text("of somebody else")
+    weights.bake(model, folder=tmp_path)
+    assert not left.exists()
+    assert all(other.exists() for other in others)
+
+
+def test_progress_can_end_a_bake_and_nothing_is_left(model: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int, what: Text) -> None:
+        if what.template.startswith("Preparing"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        weights.bake(model, folder=tmp_path / "baked", progress=stop)
+    assert {path.name for path in (tmp_path / "baked").iterdir()} <= {".lock", "hashes.json"}
 
 
 def test_an_adapter_that_is_not_there_is_named(model: Path, tmp_path: Path) -> None:

@@ -5,20 +5,25 @@ look after files and settings are in `samantha.surfaces.manage`; the conversatio
 """
 
 import asyncio
+import io
 import sys
 from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from samantha import __version__
-from samantha.core.errors import SamanthaError, UsageError
-from samantha.core.text import Text, text
-from samantha.language import Language, language_of_machine, translate
+from samantha.core.errors import SamanthaError, UsageError, VoiceError
+from samantha.core.text import Language, Text, text
+from samantha.language import language_of_machine, translate
+from samantha.surfaces import usage
 from samantha.surfaces.options import (
     common_options,
+    echo,
     given_in,
     language_of,
     print_json,
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # the shell's own code for a program that Ctrl-C ended
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(invoke_without_command=True)
 @click.version_option(__version__, prog_name="samantha")
 @talking_options
 @click.pass_context
@@ -93,7 +98,7 @@ async def _ask(said: str, settings: "Settings", *, as_json: bool) -> None:
                             notices.append(translate(notice, language))
                             tell(notice, language)
                         case Said(piece) if not as_json:
-                            click.echo(piece, nl=False)
+                            echo(piece, nl=False)
                         case Finished(turn) if as_json:
                             print_json(_answer_json(turn, her.generator.brain.name, notices))
                         case Finished():
@@ -146,7 +151,8 @@ async def _say(said: str, settings: "Settings", output: Path | None) -> None:
 
     sounds = speech(open_voice(settings), said)
     if output is None:
-        await open_player(settings).play(sounds)
+        if not await open_player(settings).play(sounds):
+            raise VoiceError("There is nothing to say in this text.")
         return
     await write_speech(output, sounds, settings)
     tell(text("Her voice is in '{path}'.", path=output), language_of(settings))
@@ -167,15 +173,20 @@ def serve(context: click.Context) -> None:
 
 def main() -> None:
     """The border: every error becomes one sentence and an exit code."""
-    from samantha.surfaces import manage
-
-    manage.attach(samantha)
-    language = _language_asked_for(sys.argv[1:])
-    _translate_help(samantha, language)
+    language: Language = "en"
     try:
+        from samantha.surfaces import manage
+
+        _print_what_the_terminal_knows()
+        manage.attach(samantha)
+        language = _language_asked_for(sys.argv[1:])
+        usage.translate_help(samantha, language)
         sys.exit(samantha.main(standalone_mode=False, prog_name="samantha"))
-    except click.ClickException as error:
+    except NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _complain(usage.sentence(error, samantha), language)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
@@ -200,38 +211,34 @@ def main() -> None:
         sys.exit(1)
 
 
+def _print_what_the_terminal_knows() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old locale loses a character, not the reply
+
+
 def _complain(said: Text, language: Language) -> None:
-    click.secho(translate(said, language), err=True, fg="red")
+    echo(translate(said, language), err=True, fg="red")
 
 
 def _language_asked_for(arguments: list[str]) -> Language:
     """The language for help and for errors that come before the settings are read."""
-    for index, argument in enumerate(arguments):
-        value = argument.partition("=")[2] if argument.startswith("--language=") else ""
-        if argument == "--language" and index + 1 < len(arguments):
-            value = arguments[index + 1]
-        if value in ("en", "zh"):
-            return "zh" if value == "zh" else "en"
+    match _last_value("--language", arguments):
+        case "en" | "zh" as asked:
+            return asked
+    config = _last_value("--config", arguments)
     with suppress(SamanthaError):
         from samantha.settings import load
 
-        return language_of(load().settings)
+        return language_of(load(config=Path(config) if config else None).settings)
     return language_of_machine()
 
 
-def _translate_help(command: click.Command, language: Language) -> None:
-    """Put every sentence of the help into `language`."""
-    if language == "en":
-        return
-    command.help = "\n\n".join(
-        translate(" ".join(part.split()), language) for part in (command.help or "").split("\n\n")
-    )
-    for parameter in command.params:
-        if isinstance(parameter, click.Option) and parameter.help:
-            parameter.help = translate(parameter.help, language)
-    if isinstance(command, click.Group):
-        for child in command.commands.values():
-            _translate_help(child, language)
+def _last_value(option: str, arguments: list[str]) -> str | None:
+    """What `arguments` give for `option`, before click reads them."""
+    values = [each.partition("=")[2] for each in arguments if each.startswith(f"{option}=")]
+    values += [value for each, value in pairwise(arguments) if each == option]
+    return values[-1] if values else None
 
 
 def _silence_stdout() -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from samantha.core.errors import SamanthaError
 from samantha.core.text import Text, text
-from samantha.settings import Settings
+from samantha.settings import Settings, without_login
 from samantha.wiring import endpoint_models, open_journal, open_persona, open_voice, ready_brain
 
 ROOM_FOR_A_BRAIN = 500_000_000  # bytes: the file as fetched and as baked, with some to spare
@@ -105,7 +105,8 @@ async def _brain(settings: Settings) -> Finding:
                 return Finding(
                     what, "bad", text("'{endpoint}' answers, but has no '{model}'.", endpoint=endpoint, model=model)
                 )
-            return Finding(what, "good", text("'{model}' at {url}", model=model, url=settings.endpoints[endpoint].url))
+            url = without_login(settings.endpoints[endpoint].url)
+            return Finding(what, "good", text("'{model}' at {url}", model=model, url=url))
         offline = settings.model.model_copy(update={"offline": True})
         ready = ready_brain(settings.model_copy(update={"model": offline}))
         return Finding(

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from samantha.core.errors import EndpointError
+from samantha.core.errors import EndpointError, SamanthaError
 from samantha.core.text import Text, text
 from samantha.language import translate
-from samantha.surfaces.options import common_options, language_of, loaded, print_json, settings_of, tell
+from samantha.surfaces.options import (
+    common_options,
+    echo,
+    help_option,
+    language_of,
+    loaded,
+    print_json,
+    settings_of,
+    tell,
+)
 from samantha.surfaces.progress import progress_on_stderr
 
 if TYPE_CHECKING:
@@ -71,9 +80,9 @@ def models(context: click.Context, as_json: bool) -> None:
     for row in rows:
         where = translate(_WHERE.get(row.where, Text(row.where)), language)
         size = f"{row.size / 1e6:,.0f} MB" if row.size else ""
-        click.echo(f"{row.name + (' *' if row.default else ''):<30} {size:>9}  {row.licence:<11} {where}".rstrip())
+        echo(f"{row.name + (' *' if row.default else ''):<30} {size:>9}  {row.licence:<11} {where}".rstrip())
         if row.description:
-            click.secho(f"    {translate(row.description, language)}", dim=True)
+            echo(f"    {translate(row.description, language)}", dim=True)
     tell(
         text("* is the default. Fetch one with `samantha pull NAME`, talk to it with `samantha chat --model NAME`."),
         language,
@@ -83,12 +92,34 @@ def models(context: click.Context, as_json: bool) -> None:
 
 
 async def _models(settings: "Settings") -> tuple[list[ModelRow], list[tuple[str, Text]]]:
-    """The brains, and the endpoints that did not answer, with the reason; a silent Ollama nobody set is left out."""
+    """The brains, and the endpoints that gave none, with the reason; a silent Ollama nobody set is left out."""
+    from samantha.settings import KNOWN_ENDPOINTS
+
+    rows, silent = _catalogue(settings), []
+    offers = await asyncio.gather(*(_offer(settings, name) for name in settings.endpoints))
+    for (name, endpoint), offer in zip(settings.endpoints.items(), offers, strict=True):
+        if not isinstance(offer, SamanthaError):
+            rows += [ModelRow(f"{name}/{model}", name, None, (), "") for model in offer]
+        elif not isinstance(offer, EndpointError) or endpoint.url != KNOWN_ENDPOINTS.get(f"endpoints.{name}.url"):
+            silent.append((name, offer.text))
+    return rows, silent
+
+
+async def _offer(settings: "Settings", endpoint: str) -> tuple[str, ...] | SamanthaError:
+    from samantha.wiring import endpoint_models
+
+    try:
+        return await endpoint_models(settings, endpoint)
+    except SamanthaError as error:
+        return error
+
+
+def _catalogue(settings: "Settings") -> list[ModelRow]:
     from samantha import weights
-    from samantha.wiring import endpoint_models, models_folder
+    from samantha.wiring import models_folder
 
     folder = models_folder(settings)
-    rows = [
+    return [
         ModelRow(
             one.name,
             "here" if weights.is_here(one, folder=folder) else "catalogue",
@@ -101,16 +132,6 @@ async def _models(settings: "Settings") -> tuple[list[ModelRow], list[tuple[str,
         for one in weights.catalogue()
         if one.role == "brain"
     ]
-    silent: list[tuple[str, Text]] = []
-    for name in settings.endpoints:
-        try:
-            found = await endpoint_models(settings, name)
-        except EndpointError as error:
-            if name != "ollama":
-                silent.append((name, error.text))
-        else:
-            rows += [ModelRow(f"{name}/{model}", name, None, (), "") for model in found]
-    return rows, silent
 
 
 @click.command()
@@ -137,7 +158,8 @@ def doctor(context: click.Context, as_json: bool) -> None:
         for finding in findings:
             mark, colour = marks[finding.verdict]
             what, detail = translate(finding.what, language), translate(finding.detail, language)
-            click.echo(f"{click.style(mark, fg=colour)} {what}: {detail}")
+            echo(mark, nl=False, fg=colour)
+            echo(f" {what}: {detail}")
     context.exit(0 if healthy else 1)
 
 
@@ -157,11 +179,12 @@ def config(context: click.Context, as_json: bool) -> None:
         return
     language = language_of(found.settings)
     for row in rows(found):
-        click.echo(f"{row.key} = {row.shown}")
-        click.secho(f"    {translate(row.sentence, language)} ({row.origin})", dim=True)
+        echo(f"{row.key} = {row.shown}")
+        echo(f"    {translate(row.sentence, language)} ({row.origin})", dim=True)
 
 
 @click.group()
+@help_option
 def persona() -> None:
     """Who she is: list, show, write or import personas."""
 
@@ -181,7 +204,7 @@ def list_personas(context: click.Context, as_json: bool) -> None:
         return
     for one in found:
         where = text("built in") if one.path is None else Text(str(one.path))
-        click.echo(f"{one.name:<20} {translate(where, language_of(settings))}")
+        echo(f"{one.name:<20} {translate(where, language_of(settings))}")
 
 
 @persona.command("show")
@@ -193,7 +216,7 @@ def show_persona(context: click.Context, name: str) -> None:
     from samantha.mind.persona import to_toml
     from samantha.wiring import open_persona
 
-    click.echo(to_toml(open_persona(settings_of(context, {"persona.name": name} if name else {}))), nl=False)
+    echo(to_toml(open_persona(settings_of(context, {"persona.name": name} if name else {}))), nl=False)
 
 
 @persona.command("new")

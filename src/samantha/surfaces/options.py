@@ -1,6 +1,7 @@
 """What the commands share: their options, the settings these make, and how results and remarks are printed."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -8,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from samantha.core.text import Text
-from samantha.language import Language, language_of_machine, translate
+from samantha.core.text import Language, Text
+from samantha.language import language_of_machine, translate
 
 if TYPE_CHECKING:
     from samantha.settings import Loaded, Settings
@@ -42,9 +43,13 @@ def given_in(context: click.Context) -> dict[str, object]:
     return found
 
 
+help_option = click.help_option("-h", "--help", help="Show this message and exit.")
+
+
 def common_options(command: Command) -> Command:
     """What every command understands."""
     for option in (
+        help_option,
         click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of a defect."),
         click.option(
             "--config",
@@ -99,9 +104,17 @@ def language_of(settings: "Settings") -> Language:
 
 def tell(said: Text, language: Language) -> None:
     """A line for the person, beside the result."""
-    click.secho(translate(said, language), err=True, dim=True)
+    echo(translate(said, language), err=True, dim=True)
+
+
+def echo(words: str, *, err: bool = False, nl: bool = True, **style: Any) -> None:
+    """Print `words` in our own `style` (as for `click.style`), without anything else that a terminal would obey."""
+    from samantha.surfaces.terminal.screen import clean
+
+    click.echo(click.style(clean(words), **style) if style else clean(words), err=err, nl=nl)
 
 
 def print_json(document: Any) -> None:
     """The one document of a command that was asked for `--json`."""
-    click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+    printed = json.dumps(document, ensure_ascii=False, indent=2)
+    click.echo(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", printed))  # json escapes only below 0x20

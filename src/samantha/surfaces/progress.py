@@ -31,8 +31,13 @@ class _Shown:
         self._bar: Bar | None = None
         self._tasks: dict[str, TaskID] = {}
         self._last_line = ""
+        self._last: tuple[int, int, Text] | None = None
+        self._closed = False
 
     def __call__(self, done: int, total: int, what: Text) -> None:
+        if self._closed or self._last == (done, total, what):  # news alone: a finished bar would open once more
+            return
+        self._last = done, total, what
         sentence = translate(what, self._language)
         if not sys.stderr.isatty():
             if sentence != self._last_line:
@@ -44,7 +49,7 @@ class _Shown:
             self._tasks[sentence] = bar.add_task(sentence, total=total or None)
         bar.update(self._tasks[sentence], completed=done, total=total or None)
         if bar.finished:
-            self.close()
+            self._stop()
 
     def _open(self) -> "Bar":
         from rich.console import Console
@@ -61,6 +66,11 @@ class _Shown:
         return self._bar
 
     def close(self) -> None:
+        """Show nothing from now on."""
+        self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

@@ -8,14 +8,14 @@ import asyncio
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Generator, Iterator
-from contextlib import AbstractContextManager, aclosing, closing
+from contextlib import ExitStack, aclosing, closing
 from queue import SimpleQueue
 from threading import Event as Flag
 from threading import get_ident
 from types import TracebackType
 from typing import Self
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from anyio.from_thread import start_blocking_portal
 
 from samantha.core.events import Event, Failed, Said
 from samantha.core.types import Conversation, Message
@@ -34,17 +34,13 @@ class Samantha:
         overrides = {key.replace("__", "."): value for key, value in settings.items()}
         self._conversation = Conversation(thread=thread or uuid.uuid4().hex)
         self._telling: dict[int, _Telling] = {}  # the turn that each calling thread is being told
-        self._portal_context: AbstractContextManager[BlockingPortal] = start_blocking_portal()
-        self._portal = self._portal_context.__enter__()
-        try:
-            self._home = self._portal.call(_Home)
-            self._open_context = self._portal.wrap_async_context_manager(
-                open_samantha(load(overrides=overrides).settings)
-            )
-            self._open: Open = self._open_context.__enter__()
-        except BaseException:
-            self._portal_context.__exit__(None, None, None)
-            raise
+        with ExitStack() as opening:
+            portal = opening.enter_context(start_blocking_portal())
+            self._home = portal.call(_Home)
+            samantha = open_samantha(load(overrides=overrides).settings)
+            self._open: Open = opening.enter_context(portal.wrap_async_context_manager(samantha))
+            opening.callback(self._interrupt)
+            self._opened = opening.pop_all()
 
     def ask(self, text: str) -> str:
         """Her whole reply to `text`."""
@@ -76,10 +72,11 @@ class Samantha:
 
     def close(self) -> None:
         """Interrupt what is still being said, free the model and close the journal."""
+        self._opened.close()
+
+    def _interrupt(self) -> None:
         for telling in list(self._telling.values()):
             telling.end()
-        self._open_context.__exit__(None, None, None)
-        self._portal_context.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         return self

@@ -114,22 +114,23 @@ def _refusal(error: Exception, request: Request, *, limit: int) -> Refusal:
 
 
 def _invalid(problems: Sequence[Any]) -> Refusal:
-    """The first thing that is wrong with a body or a parameter, in pydantic's words."""
+    """The first thing that is wrong with a body or a parameter; pydantic's own words are English alone."""
     problem = problems[0]
     where = ".".join(str(step) for step in problem["loc"][1:])
     if problem["type"] == "json_invalid":
-        return Refusal(
-            text(
-                "The body is not valid JSON ({problem}, character {place}).",
-                problem=problem["ctx"]["error"],
-                place=where,
-            )
-        )
+        return Refusal(text("The body is not valid JSON: it breaks at character {place}.", place=where))
     if not where:
         return Refusal(
             text("The body is not a JSON object. Send one, with the header 'Content-Type: application/json'.")
         )
-    return Refusal(text("'{where}' is wrong: {problem}.", where=where, problem=problem["msg"]), param=where)
+    match problem["type"]:
+        case "missing":
+            said = text("'{where}' is missing.", where=where)
+        case "extra_forbidden":
+            said = text("There is no field '{where}' here. Leave it out.", where=where)
+        case _:
+            said = text("'{where}' is not what it should be. /openapi.json says what it takes.", where=where)
+    return Refusal(said, param=where)
 
 
 def _of_status(error: HTTPException, request: Request, *, limit: int) -> Refusal:

@@ -35,7 +35,7 @@ class TurnBody(BaseModel):
     text: str
     """What the person says."""
     id: Id | None = None
-    """Names the message; sent twice, it is one turn with one reply."""
+    """Names the message; sent twice, it is one turn. A reply that broke off is then begun anew."""
     parent: Id | Literal[""] | None = None
     """The message it follows; by default the newest of the thread, empty starts it anew."""
     thread: Id | None = None

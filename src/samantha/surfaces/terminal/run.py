@@ -3,7 +3,6 @@
 Not here: what a line does (`commands`), or what is shown of it (`session` and the screens).
 """
 
-import io
 import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -48,9 +47,6 @@ def open_screen(
     stdin: TextIO, stdout: TextIO, stderr: TextIO, *, language: Language, environ: Mapping[str, str] = os.environ
 ) -> PlainScreen:
     """Colours where a person reads and writes on a terminal that knows them; plain words everywhere else."""
-    for stream in (stdout, stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an old locale loses a character, not the reply
     if not (stdin.isatty() and stdout.isatty()) or environ.get("TERM") in ("dumb", "unknown"):
         return PlainScreen(stdout, stderr, language)
     from samantha.surfaces.terminal.colour_screen import ColourScreen
