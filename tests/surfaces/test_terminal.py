@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -440,10 +439,3 @@ def test_the_exchange_of_the_past_is_shown_without_control_codes() -> None:
     err = io.StringIO()
     PlainScreen(io.StringIO(), err, "en").exchange([Message("user", "a\x1b[2J"), Message("assistant", "b")], "Sam")
     assert err.getvalue() == "› a[2J\nSam: b\n"
-
-
-def test_an_output_in_an_old_encoding_loses_a_character_and_not_the_reply(file: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(file), json.dumps(["Good 晚上."]), "0", "en"]
-    environ = os.environ | {"PYTHONIOENCODING": "latin-1"}
-    done = subprocess.run(command, input=b"a\n", capture_output=True, env=environ, timeout=60)
-    assert done.stdout == b"Good ??.\n"

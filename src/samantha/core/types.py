@@ -99,11 +99,11 @@ class Decision:
 class Sampling:
     """How the next token is drawn from the logits. The names are those of the field."""
 
-    temperature: float = 0.7  # 0 is greedy
+    temperature: float = 0.4  # 0 is greedy
     top_p: float = 0.95
     top_k: int = 40
-    min_p: float = 0.05
-    repeat_penalty: float = 1.1  # over the last 64 tokens; 1 is off
+    min_p: float = 0.1
+    repeat_penalty: float = 1.07  # over the last 64 tokens; 1 is off
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
     max_tokens: int = 400
