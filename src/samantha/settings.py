@@ -71,12 +71,13 @@ class ModelSettings(Section):
         description="Tokens that the conversation and the reply may have together; empty takes 4096, "
         "or less where the model was made for less.",
     )
-    reply_tokens: int = Field(400, ge=1, le=MANY, description="Tokens that a reply may have at most.")
-    temperature: float = Field(0.4, ge=0, le=5, description="How freely words are drawn; 0 takes the likeliest.")
+    reply_tokens: int = Field(240, ge=1, le=MANY, description="Tokens that a reply may have at most.")
+    temperature: float = Field(0.5, ge=0, le=5, description="How freely words are drawn; 0 takes the likeliest.")
     top_p: float = Field(0.95, ge=0, le=1, description="Draw from the likeliest tokens that add up to this.")
     top_k: int = Field(40, ge=0, le=MANY, description="Draw from this many of the likeliest tokens; 0 is all.")
     min_p: float = Field(0.1, ge=0, le=1, description="Leave out tokens below this share of the likeliest one.")
-    repeat_penalty: float = Field(1.07, gt=0, le=5, description="Above 1, tokens just used become less likely.")
+    repeat_penalty: float = Field(1.1, gt=0, le=5, description="Above 1, tokens just used become less likely.")
+    dry_multiplier: float = Field(0.8, ge=0, le=10, description="Against repeating whole phrases; 0 is off.")
     seed: OptionalInt = Field(
         None, ge=0, le=2**32 - 1, description="Makes replies repeatable; empty draws anew each time."
     )

@@ -125,6 +125,7 @@ class ListJournal:
         if turn.finish in ("stop", "length"):
             return Past(turn.message, history, Reply("".join(turn.pieces), turn.finish))
         turn.pieces, turn.finish = [], "open"
+        self.heads[_place(conversation)] = message.id
         return Past(turn.message, history)
 
     async def say(self, turn_id: str, piece: str) -> None:

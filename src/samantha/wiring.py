@@ -218,6 +218,7 @@ def sampling(settings: Settings) -> Sampling:
         top_k=model.top_k,
         min_p=model.min_p,
         repeat_penalty=model.repeat_penalty,
+        dry_multiplier=model.dry_multiplier,
         max_tokens=model.reply_tokens,
         seed=model.seed,
     )

@@ -68,6 +68,7 @@ async def test_ctrl_c_while_she_talks_keeps_what_was_said_and_gives_the_prompt_b
         terminal.see("Stopped.")
         terminal.press("Go on" + ENTER)
         terminal.see("I am still here.")
+        terminal.see("\n\n›")
         shown = terminal.words
         terminal.press(CTRL_D)
         assert terminal.end() == 0

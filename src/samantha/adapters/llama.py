@@ -347,6 +347,8 @@ def _sampling(sampling: Sampling) -> dict[str, Any]:
         "top_k": sampling.top_k,
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repeat_penalty,
+        "dry_multiplier": sampling.dry_multiplier,
+        "dry_penalty_last_n": 1024,  # tokens: a small model repeats itself from turn to turn
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
         "seed": -1 if sampling.seed is None else sampling.seed,

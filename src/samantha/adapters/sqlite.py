@@ -161,6 +161,7 @@ def _hear(db: sqlite3.Connection, message: Message, conversation: Conversation, 
         return replace(past, reply=Reply(known[5], known[4]))
     _keep_only(db, message.id, 0)  # a reply that broke off is begun anew
     db.execute("update turns set finish = 'open' where id = ?", (message.id,))
+    db.execute("update threads set head = ? where person = ? and id = ?", (message.id, person, thread))
     return past
 
 

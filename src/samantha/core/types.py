@@ -99,14 +99,15 @@ class Decision:
 class Sampling:
     """How the next token is drawn from the logits. The names are those of the field."""
 
-    temperature: float = 0.4  # 0 is greedy
+    temperature: float = 0.5  # 0 is greedy
     top_p: float = 0.95
     top_k: int = 40
     min_p: float = 0.1
-    repeat_penalty: float = 1.07  # over the last 64 tokens; 1 is off
+    repeat_penalty: float = 1.1  # over the last 64 tokens; 1 is off
+    dry_multiplier: float = 0.8  # against repeating whole phrases (the DRY sampler); 0 is off
     frequency_penalty: float = 0.0
     presence_penalty: float = 0.0
-    max_tokens: int = 400
+    max_tokens: int = 240
     seed: int | None = None
     stop: tuple[str, ...] = ()
     json_schema: str | None = None  # JSON text; the reply then fits the schema
