@@ -229,7 +229,9 @@ def new_persona(context: click.Context, name: str) -> None:
 
     settings = settings_of(context)
     path = write_persona(settings, name, language=language_of(settings))
-    tell(text("Edit '{path}', then `samantha chat --persona {name}`.", path=path, name=path.stem), language_of(settings))
+    tell(
+        text("Edit '{path}', then `samantha chat --persona {name}`.", path=path, name=path.stem), language_of(settings)
+    )
 
 
 @persona.command("import")
