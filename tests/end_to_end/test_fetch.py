@@ -296,9 +296,12 @@ async def test_a_fetch_that_nobody_wants_any_more_ends_at_once_and_can_be_taken_
     hub.hold.clear()
     assert await cancelled_at_first("Fetching tiny", tmp_path) == []
     hub.hold.set()
+    (part,) = (tmp_path / "models").glob("*.part")
+    arrived = part.stat().st_size  # how much of the 100,000 bytes was read when the fetch ended is up to the network
     path = weights.fetch(entry(model), folder=tmp_path / "models")  # the lock is free
     assert path.read_bytes() == model.read_bytes()
-    assert [asked[1] for asked in hub.asked] == ["", "bytes=100000-"]
+    assert [asked[1] for asked in hub.asked] == ["", f"bytes={arrived}-"]
+    assert 0 < arrived <= 100_000
 
 
 @pytest.mark.anyio
