@@ -50,7 +50,7 @@ format: $(STAMPS)/dev
 	$(RUN)/ruff check --fix .
 	$(RUN)/ruff format .
 
-bench: $(STAMPS)/test
+bench: $(STAMPS)/bench
 	@test -f "benchmarks/$(NAME).py" || { echo "Say which: make bench NAME=... (there is $$(cd benchmarks && echo *.py))." >&2; exit 2; }
 	$(RUN)/python benchmarks/$(NAME).py $(ARGS)
 

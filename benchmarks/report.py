@@ -15,6 +15,9 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "measurements.md"
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 BEGIN, END = "<!-- figures: made by `make bench-report` -->", "<!-- end of figures -->"
+CARDS = {
+    ROOT / "src" / "samantha" / "encoder" / "README.md": ("understanding", "understanding_quality")
+}  # whose figures
 CHECKS = "engine and NumPy"  # rows that vouch for a benchmark itself; the page has them, the READMEs do not
 HEADINGS = {"README.md": ("What", "Measured", "Bar"), "README.zh-CN.md": ("测量项", "结果", "目标")}
 
@@ -42,16 +45,16 @@ def page(found: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def with_figures(readme: str, found: list[dict[str, Any]], headings: tuple[str, ...]) -> str:
-    """`readme` with the rows that have a bar between its two marks."""
+def with_figures(readme: str, found: list[dict[str, Any]], headings: tuple[str, ...], *, every: bool = False) -> str:
+    """`readme` with the rows between its two marks: those that have a bar, or `every` one."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     lines = [f"| {' | '.join(headings)} |", "| --- | --- | --- |"]
     lines += [
-        f"| {row['what']} | {_value(row)} | {row['bar']}{'' if row['holds'] else ' (missed)'} |"
+        f"| {row['what']} | {_value(row)} | {row['bar'] or ''}{' (missed)' if row['holds'] is False else ''} |"
         for result in found
         for row in result["rows"]
-        if row["bar"] and not row["what"].startswith(CHECKS)
+        if (every or row["bar"]) and not row["what"].startswith(CHECKS)
     ]
     hardware = sorted({result["hardware"] for result in found})
     return f"{before}{BEGIN}\n" + "\n".join([*lines, "", *hardware]) + f"\n{END}{after}"
@@ -63,6 +66,9 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield PAGE, page(found)
     for readme in READMES:
         yield readme, with_figures(readme.read_text(encoding="utf-8"), found, HEADINGS[readme.name])
+    for card, names in CARDS.items():
+        theirs = [result for result in found if result["name"] in names]
+        yield card, with_figures(card.read_text(encoding="utf-8"), theirs, HEADINGS["README.md"], every=True)
 
 
 def plot(result: dict[str, Any], path: Path) -> None:

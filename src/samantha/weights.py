@@ -1,4 +1,4 @@
-"""The catalogue of model files, and having them: fetch, verify, bake.
+"""The catalogue of model files, and having them: fetch, verify, bake, unpack.
 
 A file is whole and as the catalogue says, or it is not there. Progress is told to whoever asks, as a `Text`; nothing
 is printed. Not here: which brain a person chose (`samantha.wiring`), the GGUF format (`samantha.gguf_files`).
@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tomllib
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Weight:
     sources: tuple[tuple[Part, ...], ...]  # each source is the parts that make the file, in order
     size: int = 0  # bytes; 0: not known
     sha256: str = ""
-    role: str = "brain"  # or "adapter"
+    role: str = "brain"  # or "entities": finds names and dates
     description: str = ""
     licence: str = ""
     languages: tuple[str, ...] = ()  # ISO 639-1
@@ -69,6 +70,7 @@ class Weight:
     memory: int = 0  # bytes that the process takes with it, roughly
     default: bool = False
     bake: bool = False  # rewritten after fetching: as published it reads prompts slowly
+    unpack: str = ""  # the folder inside the file, an archive, that holds the model
 
     @property
     def pinned(self) -> bool:
@@ -121,6 +123,11 @@ def default_brain() -> Weight:
     return next(weight for weight in catalogue() if weight.default)
 
 
+def entities_model() -> Weight:
+    """What finds names and dates in a text."""
+    return next(weight for weight in catalogue() if weight.role == "entities")
+
+
 def find(name: str) -> Weight:
     """The weight called `name`; "" is the default brain, `hf:OWNER/REPO@REVISION/FILE.gguf` one of the hub's.
 
@@ -166,11 +173,27 @@ def ready(wanted: Wanted, *, folder: Path, progress: Progress = quiet) -> ReadyB
     if (own := _own_file(wanted.name)) is not None:
         return ReadyBrain(_existing(own), own.stem, (), wanted.adapter)
     weight = find(wanted.name)
+    if weight.role != "brain":
+        raise WeightsError("'{name}' cannot talk: it is no brain. `samantha models` lists those.", name=weight.name)
     path = fetch(weight, folder=folder, offline=wanted.offline, progress=progress)
     if wanted.quantize == "as-is" or not weight.bake:
         return ReadyBrain(path, weight.name, weight.languages, wanted.adapter)
     baked = bake(path, folder=folder, quantize=wanted.quantize, adapter=wanted.adapter, progress=progress)
     return ReadyBrain(baked, weight.name, weight.languages)
+
+
+def unpacked(weight: Weight, *, folder: Path, offline: bool = False, progress: Progress = quiet) -> Path:
+    """The folder that the archive of `weight` holds, fetched and unpacked where that is still to be done.
+
+    Nothing of it is installed. Raises `WeightsError`.
+    """
+    archive = fetch(weight, folder=folder, offline=offline, progress=progress)
+    target = folder / f"{weight.name}.{weight.sha256[:12]}"
+    with disk(folder, weight.name, weight.size):
+        if not target.is_dir():
+            with alone(folder, progress):
+                _unpack(archive, weight, target)
+    return target
 
 
 def is_here(weight: Weight, *, folder: Path) -> bool:
@@ -271,6 +294,19 @@ def _bake(
         adapter=adapter,
         progress=lambda done, total: progress(done, total, what),
     )
+
+
+def _unpack(archive: Path, weight: Weight, target: Path) -> None:
+    """Bring the folder out beside its place, and into it at once: it is there whole or not at all."""
+    if target.is_dir():  # another process made it while this one waited
+        return
+    need_space(target.parent, weight.name, 2 * weight.size)
+    workspace = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(workspace, ignore_errors=True)
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(workspace, [name for name in opened.namelist() if name.startswith(f"{weight.unpack}/")])
+    os.replace(workspace / weight.unpack, target)
+    shutil.rmtree(workspace)
 
 
 def _delete_unfinished(folder: Path) -> None:
@@ -409,7 +445,7 @@ def _checked(weight: Weight, path: Path, partial: Partial, progress: Progress) -
             found=found,
             expected=expected,
         )
-    elif not _is_gguf(partial.path):
+    elif path.suffix.lower() == ".gguf" and not _is_gguf(partial.path):
         wrong = text("'{file}' is not a GGUF file, and was deleted", file=path.name)
     if wrong is not None:
         partial.delete()

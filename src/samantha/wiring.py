@@ -8,25 +8,29 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samantha import __version__, weights
-from samantha.adapters import persona_files
+from samantha.adapters import care_files, persona_files
 from samantha.adapters.clock import SystemClock
 from samantha.adapters.sqlite import SqliteJournal
-from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.companion import Companion, Forgetful
 from samantha.core.ports import Generator, Sound, Threads, Voice
 from samantha.core.text import Text
 from samantha.core.types import Sampling
 from samantha.language import Language
+from samantha.mind.care import Care
 from samantha.mind.persona import Persona
-from samantha.mind.safety import OpenPolicy
+from samantha.mind.safety import CarePolicy
 from samantha.settings import Settings, private_folder
 from samantha.weights import Progress, ReadyBrain, quiet
 
 if TYPE_CHECKING:
+    from samantha.adapters.onnx_encoder import OnnxEncoder, OwnHead
     from samantha.adapters.sound_device import Player
+    from samantha.adapters.spacy_entities import SpacyEntities
 
 IN_MEMORY = ":memory:"
 PATIENCE = 3.0  # seconds that an endpoint has to list its models
@@ -55,23 +59,37 @@ async def open_samantha(settings: Settings, *, parallel: int = 1, progress: Prog
     async with AsyncExitStack() as stack:
         journal = open_journal(settings)
         stack.push_async_callback(journal.aclose)
+        encoder = await stack.enter_async_context(_encoder_meanwhile(settings))
         brain = await stack.enter_async_context(AsyncExitStack())
         generator = await brain.enter_async_context(open_generator(settings, parallel=parallel, progress=progress))
         companion = Companion(
             generator=generator,
             journal=journal,
             persona=open_persona(settings),
-            encoder=Unfeeling(),
+            encoder=await encoder,
             memories=Forgetful(),
-            policy=OpenPolicy(),
+            policy=CarePolicy(open_care(), settings.safety.country),
             clock=SystemClock(),
             sampling=sampling(settings),
+            follows_feelings=settings.feeling.follow,
             examples=settings.persona.examples,
             chinese_brain=next(one.name for one in weights.catalogue() if "zh" in one.languages),
             reads_ahead=parallel == 1,  # with several at once the engine is seldom idle
         )
         stack.push_async_callback(companion.aclose)
         yield Open(companion, journal, settings, brain)
+
+
+@asynccontextmanager
+async def _encoder_meanwhile(settings: Settings) -> AsyncIterator["asyncio.Task[OnnxEncoder]"]:
+    """The encoder, opened by a thread while the brain is; closed at the end."""
+    opening = asyncio.create_task(asyncio.to_thread(open_encoder, settings))
+    try:
+        yield opening
+    finally:
+        await asyncio.wait([opening])
+        if opening.exception() is None:
+            await opening.result().aclose()
 
 
 async def switch_brain(opened: Open, name: str, *, progress: Progress = quiet) -> None:
@@ -153,6 +171,51 @@ def ready_brain(settings: Settings, *, progress: Progress = quiet) -> ReadyBrain
     return weights.ready(settings.model, folder=models_folder(settings), progress=progress)
 
 
+def pull(settings: Settings, *, progress: Progress = quiet) -> tuple[str, Path]:
+    """Name and place of the model that `model.name` asks for, made ready whatever it is for. Raises `WeightsError`."""
+    entities = weights.entities_model()
+    if settings.model.name == entities.name:
+        return entities.name, _entities_folder(settings, progress)
+    brain = ready_brain(settings, progress=progress)
+    return brain.name, brain.path
+
+
+def open_encoder(settings: Settings, *, heads: bool = True, threads: int = 1) -> "OnnxEncoder":
+    """The encoder that ships with her, and the person's own heads with `heads`. Raises `EncoderError`."""
+    from samantha.adapters.onnx_encoder import OnnxEncoder
+
+    return OnnxEncoder.open(encoder_folder(), heads=heads_folder(settings) if heads else None, threads=threads)
+
+
+def open_care() -> Care:
+    """The reviewed texts and the lines of help."""
+    return care_files.load()
+
+
+def language_of_text(said: str) -> str:
+    """ISO 639-1 code of any language; "und" where it cannot be told."""
+    from samantha.adapters.language_identification import language_of
+
+    return language_of(said)
+
+
+def open_entities(settings: Settings, *, progress: Progress = quiet) -> "SpacyEntities":
+    """What finds names and dates in English, fetched where it is missing. Raises `WeightsError`."""
+    from samantha.adapters.spacy_entities import SpacyEntities
+
+    return SpacyEntities(_entities_folder(settings, progress))
+
+
+def _entities_folder(settings: Settings, progress: Progress) -> Path:
+    private_folder(settings.data.folder)
+    return weights.unpacked(
+        weights.entities_model(),
+        folder=models_folder(settings),
+        offline=settings.model.offline,
+        progress=progress,
+    )
+
+
 def open_journal(settings: Settings) -> SqliteJournal:
     """The person's journal, or one in memory that leaves no trace."""
     if not settings.data.keep:
@@ -226,6 +289,26 @@ def sampling(settings: Settings) -> Sampling:
 
 def models_folder(settings: Settings) -> Path:
     return settings.data.folder / "models"
+
+
+def encoder_folder() -> Path:
+    """Where model, tokenizer and manifest of the encoder lie, in the package."""
+    return Path(str(files("samantha"))) / "encoder"
+
+
+def keep_head(settings: Settings, name: str, head: "OwnHead", encoder: "OnnxEncoder") -> Path:
+    """Keep a head of the person's own; one of the same name is replaced."""
+    from samantha.adapters.onnx_encoder import write_head
+
+    private_folder(settings.data.folder)
+    folder = private_folder(heads_folder(settings))
+    write_head(folder / f"{name}.npz", head, encoder=encoder.manifest.sha256)
+    return folder / f"{name}.npz"
+
+
+def heads_folder(settings: Settings) -> Path:
+    """Where the person's own heads lie (`samantha train encoder head=NAME`)."""
+    return settings.data.folder / "heads"
 
 
 def personas_folder(settings: Settings) -> Path:

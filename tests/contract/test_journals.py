@@ -1,8 +1,9 @@
 """What every journal promises: the SQLite one, in a file and in memory, and the fake; then what a file promises."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol
 
@@ -10,8 +11,8 @@ import pytest
 
 from samantha.adapters.sqlite import SqliteJournal
 from samantha.core.errors import MessageError, StorageError
-from samantha.core.ports import Journal, Threads
-from samantha.core.types import Conversation, Finish, Message, Reply, Turn, Usage
+from samantha.core.ports import MOST_READINGS, READ_BACK, Journal, Threads
+from samantha.core.types import Conversation, Emotion, Finish, Message, Reading, Reply, Risk, Turn, Understanding, Usage
 from samantha.testing import ListJournal
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +178,81 @@ async def test_threads_are_listed_for_their_person_newest_first(journal: Kept) -
     assert await journal.list("bob") == ()
 
 
+# How messages sounded
+
+
+async def sounding(journal: Kept, id: str, valence: float, at: datetime = AT, *, talk: Conversation = TALK) -> Reading:
+    """A turn whose message sounded like `valence`; its reading."""
+    past = await journal.hear(Message("user", "Hi", id), talk, at)
+    emotion = Emotion({"sadness": 0.9}, valence, -0.4, ("sadness",))
+    turn = Turn(talk, past.message, understanding=Understanding(emotion, Risk("concern")), at=at)
+    await journal.commit(turn.ending("stop", Usage()))
+    return Reading(at, talk.thread, valence, -0.4, "sadness", "concern")
+
+
+async def heard_after(journal: Kept, at: datetime, id: str = "new") -> tuple[Reading, ...]:
+    return (await journal.hear(Message("user", "Hi", id), TALK, at)).readings
+
+
+async def test_how_a_message_sounded_is_known_to_the_next_one(journal: Kept) -> None:
+    first = await sounding(journal, "1", -0.8)
+    assert await heard_after(journal, AT) == (first,)
+
+
+async def test_readings_come_oldest_first_from_all_threads_and_time_zones(journal: Kept) -> None:
+    east = timezone(timedelta(hours=8))
+    later = await sounding(journal, "1", -0.8, (AT + timedelta(hours=2)).astimezone(east))
+    earlier = await sounding(journal, "2", 0.3, AT + timedelta(hours=1), talk=replace(TALK, thread="u"))
+    assert await heard_after(journal, AT + timedelta(hours=3)) == (earlier, later)
+
+
+async def test_a_message_is_not_among_the_readings_before_it(journal: Kept) -> None:
+    await one_turn(journal, "0", "Hi", finish="failed")
+    await sounding(journal, "1", -0.8)
+    assert await heard_after(journal, AT, id="1") == ()
+
+
+async def test_readings_older_than_two_weeks_are_left_out(journal: Kept) -> None:
+    await sounding(journal, "1", -0.8, AT - timedelta(seconds=1))
+    kept = await sounding(journal, "2", 0.1, AT)
+    assert await heard_after(journal, AT + READ_BACK) == (kept,)
+
+
+async def test_of_many_readings_the_newest_are_given(journal: Kept) -> None:
+    for number in range(MOST_READINGS + 3):
+        await sounding(journal, str(number), number / 1000, AT + timedelta(minutes=number))
+    found = await heard_after(journal, AT + timedelta(days=1))
+    assert [found[0].valence, found[-1].valence] == [0.003, (MOST_READINGS + 2) / 1000]
+    assert len(found) == MOST_READINGS
+
+
+async def test_a_persons_readings_can_be_asked_for_and_are_nobody_elses(journal: Kept) -> None:
+    await sounding(journal, "1", -0.8)
+    later = await sounding(journal, "2", 0.3, AT + timedelta(microseconds=1))
+    assert await journal.readings("ada", AT + timedelta(microseconds=1)) == (later,)
+    assert await journal.readings("bob", AT) == ()
+
+
+async def test_what_was_taken_back_was_said_nevertheless(journal: Kept) -> None:
+    said = await sounding(journal, "1", -0.8)
+    await journal.rewind("ada", "t")
+    assert await journal.readings("ada", AT) == (said,)
+
+
+async def test_a_message_that_is_answered_anew_has_one_reading(journal: Kept) -> None:
+    await sounding(journal, "1", -0.8)
+    again = await sounding(journal, "1", 0.2)
+    assert await journal.readings("ada", AT) == (again,)
+
+
+async def test_a_message_that_nobody_understood_has_no_reading(journal: Kept) -> None:
+    await one_turn(journal, "1", "Hi", "Hello.")
+    assert await journal.readings("ada", AT) == ()
+
+
+# Files
+
+
 async def test_a_journal_opened_again_shows_what_was_said_before_the_crash(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     crashed = SqliteJournal(path)
@@ -202,5 +278,43 @@ async def test_a_file_that_is_no_journal_is_named_in_one_sentence(tmp_path: Path
     path.write_bytes(b"not a database, and long enough to be read as one" * 40)
     journal = SqliteJournal(path)
     with pytest.raises(StorageError, match=r"journal\.sqlite.*not a database.*data\.folder"):
+        await journal.list("ada")
+    await journal.aclose()
+
+
+FIRST_SCHEMA = """
+create table threads (person text not null, id text not null, head text not null, updated text not null,
+    primary key (person, id)) without rowid;
+create table turns (id text primary key, person text not null, thread text not null, parent text not null,
+    text text not null, heard_at text not null, finish text not null default 'open') without rowid;
+create index turns_of_thread on turns (person, thread, heard_at);
+create table pieces (turn text not null references turns (id) on delete cascade, number integer not null,
+    text text not null, primary key (turn, number)) without rowid;
+insert into threads values ('ada', 't', '1', '2026-01-01T00:00:00+00:00');
+insert into turns values ('1', 'ada', 't', '', 'Hi', '2026-01-01T00:00:00+00:00', 'stop');
+insert into pieces values ('1', 0, 'Hello.');
+pragma user_version = 1;
+"""
+
+
+async def test_a_journal_of_the_first_schema_is_opened_and_learns_to_keep_readings(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "journal.sqlite")
+    old.executescript(FIRST_SCHEMA)
+    old.close()
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    assert await texts(journal) == ["Hi", "Hello."]
+    said = await sounding(journal, "2", -0.8)
+    await journal.aclose()
+    reopened = SqliteJournal(tmp_path / "journal.sqlite")
+    assert await reopened.readings("ada", AT) == (said,)
+    await reopened.aclose()
+
+
+async def test_a_journal_of_a_newer_samantha_is_left_alone(tmp_path: Path) -> None:
+    newer = sqlite3.connect(tmp_path / "journal.sqlite")
+    newer.execute("pragma user_version = 99")
+    newer.close()
+    journal = SqliteJournal(tmp_path / "journal.sqlite")
+    with pytest.raises(StorageError, match="newer Samantha"):
         await journal.list("ada")
     await journal.aclose()

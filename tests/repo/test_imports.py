@@ -37,7 +37,11 @@ MAY_IMPORT = {
 
 # Single modules that may import more, and why.
 ALSO = {
+    "samantha.adapters.care_files": {"mind"},  # what it reads is a `mind.care.Care`
     "samantha.adapters.persona_files": {"mind"},  # what it reads is a `mind.persona.Persona`
+    "samantha.recipes.encoder": {"adapters"},  # what it writes is calibrated as the adapter will read it
+    "samantha.recipes.head": {"adapters"},  # a head is made from what the adapter reads, in its form
+    "samantha.training.heads": {"adapters"},
 }
 
 # Libraries with native code, or heavy ones -> the only places that may import them.
@@ -46,9 +50,13 @@ HOME = {
     "fastapi": "samantha.surfaces.api",
     "gguf": "samantha.gguf_files",
     "hibari_tts": "samantha.adapters.hibari",
+    "onnx": "samantha.training",
     "onnxruntime": "samantha.adapters.onnx",
+    "py3langid": "samantha.adapters.language_identification",
     "psycopg": "samantha.adapters.postgres",
+    "sklearn": "samantha.training",
     "sounddevice": "samantha.adapters.sound_device",
+    "spacy": "samantha.adapters.spacy_entities",
     "sqlite3": "samantha.adapters.sqlite",
     "torch": "samantha.training",
     "xllamacpp": "samantha.adapters.llama",

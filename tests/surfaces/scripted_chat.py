@@ -15,10 +15,9 @@ from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.errors import ModelMissing
 from samantha.core.types import Sampling
 from samantha.mind.persona import Persona
-from samantha.mind.safety import OpenPolicy
 from samantha.surfaces.terminal.run import chat, open_screen
 from samantha.surfaces.terminal.session import Doors, Session
-from samantha.testing import ScriptedGenerator
+from samantha.testing import ScriptedGenerator, ScriptedPolicy
 
 
 async def talk(journal: str, replies: Sequence[str], delay: float, language: str, resume: bool) -> int:
@@ -29,7 +28,7 @@ async def talk(journal: str, replies: Sequence[str], delay: float, language: str
             persona=Persona(name="Samantha", summary="You are Samantha."),
             encoder=Unfeeling(),
             memories=Forgetful(),
-            policy=OpenPolicy(),
+            policy=ScriptedPolicy(),
             clock=SystemClock(),
             sampling=Sampling(max_tokens=100_000),
         )

@@ -17,11 +17,11 @@ from samantha.adapters.sqlite import SqliteJournal
 from samantha.core.errors import EndpointError, GeneratorError
 from samantha.core.events import Event, Said
 from samantha.core.text import text
-from samantha.core.types import Decision, Sampling
+from samantha.core.types import Decision, Emotion, Risk, Sampling, Understanding
 from samantha.surfaces.api.replies import language_asked, refusal_of
 from samantha.surfaces.api.service import Events
 from samantha.surfaces.api.streams import KEEP_ALIVE, EventStream
-from samantha.testing import ScriptedPolicy
+from samantha.testing import ScriptedEncoder, ScriptedPolicy
 
 pytestmark = pytest.mark.anyio
 
@@ -133,6 +133,47 @@ async def test_an_unknown_thread_is_said_to_be_unknown(method: str, path: str, j
     assert answer.json()["error"]["message"] == "There is no conversation 'none'. GET /api/threads lists them."
 
 
+# Feelings
+
+SAD = Understanding(
+    emotion=Emotion({"sadness": 0.9, "joy": 0.1}, -0.8, -0.5, ("sadness",)),
+    risk=Risk("concern", {"self_harm": 0.6}),
+    act="disclosure",
+    vector=(1.0,),
+)
+
+
+async def test_what_she_felt_is_in_the_stream_without_the_vector(journal: SqliteJournal) -> None:
+    async with calling(companion(journal=journal, encoder=ScriptedEncoder(otherwise=SAD))) as client:
+        felt = next(event for event in await say(client, "Alone") if event["type"] == "felt")
+    assert felt["understanding"]["emotion"]["label"] == "sadness"
+    assert felt["understanding"]["risk"] == {"level": "concern", "kinds": {"self_harm": 0.6}}
+    assert "vector" not in felt["understanding"]
+    assert felt["mood"]["valence"] == -0.8
+    assert felt["support"]["strategies"] == ["reflection", "restatement", "affirmation"]
+
+
+async def test_the_mood_and_readings_of_a_person_can_be_asked_for(journal: SqliteJournal) -> None:
+    async with calling(companion(journal=journal, encoder=ScriptedEncoder(otherwise=SAD))) as client:
+        await say(client, "Alone", thread="t")
+        found = (await client.get("/api/mood")).json()
+        elsewhere = (await client.get("/api/mood", params={"thread": "u"})).json()
+        somebody_else = (await client.get("/api/mood", params={"person": "bob"})).json()
+    assert (found["mood"]["valence"], found["mood"]["readings"]) == (-0.8, 1)
+    assert [(each["thread"], each["label"], each["level"]) for each in found["readings"]] == [
+        ("t", "sadness", "concern")
+    ]
+    assert (elsewhere["mood"], somebody_else) == (None, {"mood": None, "readings": []})
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "many", "99999999999"])
+async def test_a_span_of_days_that_makes_no_sense_is_refused(days: str, journal: SqliteJournal) -> None:
+    async with calling(companion(journal=journal)) as client:
+        answer = await client.get("/api/mood", params={"days": days})
+    assert answer.status_code == 400
+    assert "'days' is not what it should be" in answer.json()["error"]["message"]
+
+
 # Languages
 
 
@@ -192,7 +233,7 @@ async def test_what_was_said_before_the_engine_failed_is_in_the_last_event() -> 
 
 
 async def test_the_reason_of_a_decision_reaches_the_person() -> None:
-    decision = Decision("refuse", replacement=text("Not that."), reason=text("It would hurt somebody."))
+    decision = Decision("refuse", replacement="Not that.", reason=text("It would hurt somebody."))
     async with calling(companion(policy=ScriptedPolicy(decision))) as client:
         events = await say(client, "Hi")
     assert {"type": "decided", "kind": "refuse", "reason": "It would hurt somebody."} in events

@@ -12,11 +12,19 @@ import pytest
 from serving import calling, companion, events_of
 
 from samantha.adapters.sqlite import SqliteJournal
+from samantha.core.types import Emotion, Risk, Understanding
 from samantha.surfaces.api.openai import ChatBody
 from samantha.surfaces.api.turns import TurnBody
+from samantha.testing import ScriptedEncoder
 
 pytestmark = pytest.mark.anyio
 
+SAD = Understanding(
+    emotion=Emotion({"sadness": 0.58, "neutral": 0.21}, -0.47, -0.22, ("sadness",)),
+    risk=Risk("none", {"self_harm": 0.02}),
+    sentiment="negative",
+    act="disclosure",
+)
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -63,7 +71,10 @@ def shape(value: Any) -> Any:
 
 async def test_every_answer_on_the_page_has_the_shape_of_the_real_one(page: str) -> None:
     journal = SqliteJournal(":memory:")
-    async with calling(companion("That sounds tiring. What made it so long?", journal=journal)) as client:
+    her = companion(
+        "That sounds tiring. What made it so long?", journal=journal, encoder=ScriptedEncoder(otherwise=SAD)
+    )
+    async with calling(her) as client:
         for command, shown in examples(page):
             read = events_of if shown.startswith("event: ") else json.loads
             real, wanted = read(await curl(command, client)), read(shown)

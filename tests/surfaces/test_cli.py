@@ -4,12 +4,14 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from types import MappingProxyType
 
 import pytest
 from click.testing import CliRunner
 from stand_in import Raw, StandIn
 
 from samantha.core.ports import Sound
+from samantha.core.types import Conversation, Emotion, Message, Risk, Turn, Understanding
 from samantha.surfaces import cli, manage
 
 FORGED = "\x1b]0;pwned\x07\x1b[2J\x9b2J"
@@ -122,6 +124,29 @@ def test_the_settings_file_that_is_named_chooses_the_language_of_errors(
     file.write_text('language = "zh"')
     assert cli._language_asked_for(["--config", str(file), "--nope"]) == "zh"
     assert cli._language_asked_for([f"--config={file}", "--language", "en"]) == "en"
+
+
+def answer(understanding: Understanding) -> dict[str, object]:
+    turn = Turn(Conversation(), Message("user", "Hi"), understanding=understanding)
+    document: dict[str, object] = json.loads(json.dumps(cli._answer_json(turn, "tiny", [])))
+    return document
+
+
+def test_ask_tells_what_she_felt_and_what_danger_she_saw() -> None:
+    emotion = Emotion(MappingProxyType({"sadness": 0.9}), -0.8, -0.5, ("sadness",))
+    document = answer(Understanding(emotion, Risk("concern", MappingProxyType({"self_harm": 0.6}))))
+    assert document["emotion"] == {
+        "label": "sadness",
+        "labels": ["sadness"],
+        "valence": -0.8,
+        "arousal": -0.5,
+        "probabilities": {"sadness": 0.9},
+    }
+    assert document["risk"] == {"level": "concern", "kinds": {"self_harm": 0.6}}
+
+
+def test_ask_is_silent_on_what_nobody_looked_for() -> None:
+    assert (answer(Understanding())["emotion"], answer(Understanding())["risk"]) == (None, None)
 
 
 class Silent:

@@ -16,10 +16,10 @@ from samantha.companion import Companion
 from samantha.core.errors import GeneratorError
 from samantha.core.events import Finished, Heard, Said
 from samantha.core.ports import Delta
-from samantha.core.types import Message, Sampling
+from samantha.core.types import Emotion, Message, Sampling, Understanding
 from samantha.settings import Settings
 from samantha.surfaces import python
-from samantha.testing import ListJournal, ScriptedGenerator
+from samantha.testing import ListJournal, ScriptedEncoder, ScriptedGenerator
 from samantha.wiring import Open
 
 LONG = "One is here. Two is here. Three is here."
@@ -73,6 +73,16 @@ def test_the_events_are_those_of_the_path(opened: Opener) -> None:
     events = list(opened(companion(LONG)).events("Hi"))
     assert isinstance(events[0], Heard)
     assert isinstance(events[-1], Finished)
+
+
+def test_the_mood_is_that_of_what_was_said(opened: Opener) -> None:
+    sad = Understanding(emotion=Emotion({"sadness": 0.9}, -0.8, -0.5, ("sadness",)))
+    asking = opened(companion(LONG, encoder=ScriptedEncoder(otherwise=sad)))
+    assert asking.mood() is None
+    asking.ask("Alone")
+    found = asking.mood()
+    assert found is not None
+    assert (found.valence, found.readings) == (-0.8, 1)
 
 
 def test_what_makes_a_turn_fail_is_raised_and_the_next_ask_works(opened: Opener) -> None:

@@ -15,15 +15,14 @@ from samantha.adapters.sqlite import SqliteJournal
 from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.errors import EndpointError, ModelMissing, PersonaError, SamanthaError, VoiceError
 from samantha.core.ports import Brain, Sound
-from samantha.core.types import Message, Sampling
+from samantha.core.types import Emotion, Message, Sampling, Understanding
 from samantha.mind.persona import Example, Persona
-from samantha.mind.safety import OpenPolicy
 from samantha.surfaces.speaking import SpeakingQueue
 from samantha.surfaces.terminal.commands import COMMANDS, take
 from samantha.surfaces.terminal.run import chat
 from samantha.surfaces.terminal.screen import PlainScreen
 from samantha.surfaces.terminal.session import Doors, Session
-from samantha.testing import ScriptedGenerator, SilentVoice, SteppingClock
+from samantha.testing import ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SilentVoice, SteppingClock
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +82,7 @@ def room(journal: SqliteJournal, *replies: str | SamanthaError | tuple[str | Sam
         persona=SAM,
         encoder=Unfeeling(),
         memories=Forgetful(),
-        policy=OpenPolicy(),
+        policy=ScriptedPolicy(),
         clock=SteppingClock(),
         sampling=Sampling(max_tokens=100),
     )
@@ -211,6 +210,48 @@ async def test_context_says_what_no_longer_fits(journal: SqliteJournal) -> None:
     for _ in range(9):
         await here.take("word " * 60)
     assert "messages no longer fit" in await here.take("/context")
+
+
+SAD = Understanding(emotion=Emotion({"sadness": 0.9}, -0.8, -0.5, ("sadness",)))
+
+
+async def test_feelings_are_a_word_after_each_message_where_that_is_wanted(journal: SqliteJournal) -> None:
+    here = room(journal)
+    here.session.companion.encoder = ScriptedEncoder(otherwise=SAD)
+    assert "sadness" not in await here.take("a")
+    assert "stands the feeling" in await here.take("/feelings on")
+    assert await here.take("b") == "sadness\n"
+    assert "not shown" in await here.take("/feelings off")
+    assert await here.take("c") == ""
+
+
+async def test_feelings_alone_says_whether_they_are_shown(journal: SqliteJournal) -> None:
+    assert "are not shown" in await room(journal).take("/feelings")
+
+
+async def test_feelings_are_on_or_off(journal: SqliteJournal) -> None:
+    assert "'maybe' is neither on nor off." in await room(journal).take("/feelings maybe")
+
+
+async def test_without_an_encoder_no_feeling_is_shown(journal: SqliteJournal) -> None:
+    assert await room(journal).take("a", "/feelings on", "b") == ""
+
+
+async def test_mood_tells_how_somebody_sounds(journal: SqliteJournal) -> None:
+    here = room(journal)
+    here.session.companion.encoder = ScriptedEncoder(otherwise=SAD)
+    assert "not heard enough" in await here.take("/mood")
+    told = (await here.take("a", "/mood")).splitlines()
+    assert told == ["In this conversation you sound low and tired.", "That is a guess from words alone."]
+
+
+async def test_context_counts_the_note_apart(journal: SqliteJournal) -> None:
+    here = room(journal)
+    here.session.companion.encoder = ScriptedEncoder(otherwise=SAD)
+    rows = (await here.take("a", "/context")).splitlines()
+    tokens = [int(row.split()[-1]) for row in rows]
+    assert sum(tokens[:-1]) == tokens[-1] == 1024
+    assert "note about how you feel" in "".join(rows)
 
 
 async def test_new_begins_another_conversation_and_threads_goes_back(journal: SqliteJournal) -> None:

@@ -192,6 +192,15 @@ def test_commands_are_completed(journal: Path) -> None:
         terminal.see("Nothing has been read yet.")
 
 
+def test_what_may_follow_a_command_is_completed(journal: Path) -> None:
+    with talk(journal, "Hello.") as terminal:
+        terminal.see("Ctrl-D: leave")
+        terminal.press("/feelings o")
+        terminal.see("off")
+        terminal.press("n" + ENTER)
+        terminal.see("After each message stands the feeling")
+
+
 def test_no_color_means_none(journal: Path) -> None:
     with talk(journal, "Some `code`.", NO_COLOR="1") as terminal:
         terminal.see("Ctrl-D: leave")

@@ -11,10 +11,10 @@ from samantha.companion import Companion, Forgetful, Unfeeling
 from samantha.core.errors import EndpointError, MessageError, StorageError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import Brain, Delta
-from samantha.core.text import text
-from samantha.core.types import Conversation, Decision, Message, Sampling, Understanding
+from samantha.core.types import Conversation, Decision, Emotion, Message, Sampling, Understanding
+from samantha.core.understanding import CIRCUMPLEX
 from samantha.mind.persona import Example, Persona, Wording
-from samantha.testing import ListJournal, ScriptedGenerator, ScriptedPolicy, SteppingClock
+from samantha.testing import ListJournal, ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SteppingClock
 
 pytestmark = pytest.mark.anyio
 
@@ -159,7 +159,7 @@ async def test_after_a_turn_the_idle_engine_reads_what_the_next_prompt_begins_wi
 
 
 async def test_a_decision_with_a_replacement_is_said_instead_of_the_model() -> None:
-    care = Decision("crisis", text("I am here. Please call {number}.", number=988))
+    care = Decision("crisis", "I am here. Please call 988.")
     her = companion(policy=ScriptedPolicy(care))
     events = await say(her, "Hi")
     assert reply(events) == "I am here. Please call 988."
@@ -244,16 +244,10 @@ async def test_two_messages_to_one_thread_are_answered_one_after_the_other() -> 
 
 
 async def test_the_encoder_is_asked_once_a_message() -> None:
-    asked: list[str] = []
-
-    class Counting:
-        async def understand(self, said: str) -> Understanding:
-            asked.append(said)
-            return Understanding(sentiment=0.5)
-
-    events = await say(replace(companion(), encoder=Counting()), "Good!")
-    assert asked == ["Good!"]
-    assert [event.understanding.sentiment for event in events if isinstance(event, Felt)] == [0.5]
+    encoder = ScriptedEncoder({"Good!": Understanding(sentiment="positive")})
+    events = await say(replace(companion(), encoder=encoder), "Good!")
+    assert encoder.heard == ["Good!"]
+    assert [event.understanding.sentiment for event in events if isinstance(event, Felt)] == ["positive"]
 
 
 async def test_one_message_sent_twice_at_once_is_answered_once() -> None:
@@ -335,3 +329,148 @@ async def test_a_larger_brain_reads_the_background_of_a_persona() -> None:
         her.persona = persona
         await say(her, "Hi")
     assert ["lighthouse" in her.generator.heard[0][0].text for her in (small, large)] == [False, True]
+
+
+# Feelings
+
+
+def sounding(label: str) -> Understanding:
+    return Understanding(emotion=Emotion({label: 0.8}, *CIRCUMPLEX[label], labels=(label,)))
+
+
+def feeling(*replies: str, **parts: object) -> Companion:
+    """Her, who hears sadness in "Alone", joy in "Together" and nothing in other words."""
+    encoder = ScriptedEncoder({"Alone": sounding("sadness"), "Together": sounding("joy")}, sounding("neutral"))
+    return replace(companion(*replies), encoder=encoder, **parts)  # type: ignore[arg-type]
+
+
+async def felt(her: Companion, said: str) -> Felt:
+    (event,) = [event for event in await say(her, said) if isinstance(event, Felt)]
+    return event
+
+
+def notes(her: Companion) -> list[str]:
+    """The notes that the brain has read, one a turn; "" where there was none."""
+    return [heard[-2].text if heard[-2].role == "system" else "" for heard in her.generator.heard]
+
+
+async def test_what_she_felt_comes_with_the_mood_and_what_it_asks_for() -> None:
+    event = await felt(feeling(), "Alone")
+    assert event.mood is not None
+    assert event.mood.valence == -0.8
+    assert event.support.strategies == ("reflection", "restatement", "affirmation")
+
+
+async def test_the_brain_reads_the_note_right_before_the_message() -> None:
+    her = feeling()
+    event = await felt(her, "Alone")
+    assert notes(her) == [event.support.note]
+    assert "sad" in event.support.note
+    assert her.generator.heard[0][-1].text == "Alone"
+
+
+async def test_other_feelings_in_the_same_words_give_another_prompt() -> None:
+    sad, glad = (replace(companion(), encoder=ScriptedEncoder({"So": sounding(each)})) for each in ("grief", "joy"))
+    for her in (sad, glad):
+        await say(her, "So")
+    assert notes(sad) != notes(glad)
+
+
+async def test_small_talk_leaves_the_prompt_as_it_was() -> None:
+    plain, her = companion(), feeling()
+    for each in (plain, her):
+        await say(each, "Hi", id="m1")
+    assert her.generator.heard == plain.generator.heard
+
+
+async def test_the_note_is_gone_at_the_next_turn_and_from_what_is_read_ahead() -> None:
+    her = feeling("First.", "Second.")
+    note = (await felt(her, "Alone")).support.note
+    await her.idle()
+    await say(her, "And now?")
+    later = [*her.generator.heard[1], *her.generator.read_ahead[0]]
+    assert note not in [message.text for message in later]
+    assert note not in str(her.journal)
+
+
+async def test_the_note_is_in_the_language_that_the_conversation_began_in() -> None:
+    her = replace(feeling(), generator=ScriptedGenerator(["好。"], brain=Brain("both", 1024, ("en", "zh"))))
+    await say(her, "你好")
+    assert "难过" in (await felt(her, "Alone")).support.note
+
+
+async def test_a_brain_without_chinese_reads_its_note_in_english() -> None:
+    her = feeling()
+    await say(her, "你好")
+    assert "who is sad" in (await felt(her, "Alone")).support.note
+
+
+async def test_who_wants_no_notes_still_has_a_mood() -> None:
+    her = feeling(follows_feelings=False)
+    event = await felt(her, "Alone")
+    assert event.mood is not None
+    assert event.support.strategies
+    assert (event.support.note, notes(her)) == ("", [""])
+
+
+async def test_the_mood_rests_on_the_messages_before() -> None:
+    her = feeling()
+    await say(her, "Alone")
+    await say(her, "Alone")
+    event = await felt(her, "Alone")
+    assert event.mood is not None
+    assert event.mood.readings == 3
+    assert "worn out" in event.support.note
+
+
+async def test_a_conversation_that_is_not_kept_leaves_no_reading() -> None:
+    her = feeling()
+    await say(her, "Alone", conversation=Conversation(keep=False))
+    assert await her.journal.readings("me", her.clock.start) == ()
+
+
+async def test_a_message_that_was_taken_for_a_crisis_is_kept_as_one() -> None:
+    her = feeling(policy=ScriptedPolicy(Decision("crisis", "I am here.")))
+    await say(her, "Alone")
+    assert [each.level for each in await her.journal.readings("me", her.clock.start)] == ["crisis"]
+
+
+async def test_where_feelings_are_read_she_says_so_at_the_start() -> None:
+    (notice,) = [event for event in await say(feeling(), "Hi") if isinstance(event, Notice)]
+    assert "guesses feelings from words, on this machine" in str(notice.text)
+    (unfeeling,) = [event for event in await say(companion(), "Hi") if isinstance(event, Notice)]
+    assert "feelings" not in str(unfeeling.text)
+
+
+# What a decision adds
+
+CONCERN = ScriptedPolicy(Decision("concern", addition="You can call 988."))
+
+
+async def test_an_addition_follows_the_reply_as_a_paragraph_of_its_own() -> None:
+    her = companion("I hear you.", policy=CONCERN)
+    events = await say(her, "Hi")
+    assert reply(events) == events[-1].turn.reply.text == "I hear you.\n\nYou can call 988."  # type: ignore[union-attr]
+    assert her.journal.log[-2:] == [("say", "\n\nYou can call 988."), ("commit", "stop")]
+
+
+async def test_an_addition_follows_a_reply_that_was_cut_at_its_length() -> None:
+    her = companion("One two three four.", policy=CONCERN)
+    her.sampling = Sampling(max_tokens=2)
+    (*_, last) = await say(her, "Hi")
+    assert isinstance(last, Finished)
+    assert (last.turn.reply.text, last.turn.reply.finish) == ("One two\n\nYou can call 988.", "length")
+
+
+async def test_an_addition_stands_alone_where_the_model_said_nothing() -> None:
+    assert reply(await say(companion("", policy=CONCERN), "Hi")) == "You can call 988."
+
+
+async def test_who_interrupts_her_hears_no_addition() -> None:
+    her = companion("One. Two.", policy=CONCERN)
+    async with aclosing(her.respond(Message("user", "Hi"), conversation=TALK)) as events:
+        async for event in events:
+            if isinstance(event, Said):
+                break
+    assert her.journal.log[-1] == ("commit", "interrupted")
+    assert "988" not in str(her.journal)

@@ -105,6 +105,38 @@ def test_text_becomes_a_value(load_here: Load, key: str, given: str, value: obje
     assert getattr(getattr(settings, section), name) == value
 
 
+@pytest.mark.parametrize(("given", "country"), [("cn", "CN"), (" GB ", "GB"), ("", "")])
+def test_a_country_is_two_letters_or_empty(load_here: Load, given: str, country: str) -> None:
+    assert load_here(overrides={"safety.country": given}).settings.safety.country == country
+
+
+@pytest.mark.parametrize(("given", "nearest"), [("UK", "GB"), ("China", "CN"), ("USA", "US")])
+def test_an_unknown_country_names_the_nearest(load_here: Load, given: str, nearest: str) -> None:
+    with pytest.raises(SettingError, match=f"safety.country is '{given}'.*The nearest is '{nearest}'"):
+        load_here(overrides={"safety.country": given})
+
+
+@pytest.mark.parametrize(
+    ("environ", "country"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "CN"),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "en_GB.UTF-8"}, "GB"),
+        ({"LANG": "C.UTF-8"}, ""),
+    ],
+)
+def test_the_country_is_that_of_the_machine(
+    load_here: Load, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], country: str
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.setenv(name, environ.get(name, ""))
+    assert load_here().settings.safety.country == country
+
+
+def test_feelings_are_followed_and_not_shown_unless_asked(load_here: Load) -> None:
+    feeling = load_here().settings.feeling
+    assert (feeling.follow, feeling.show) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("given", "nearest"),
     [

@@ -16,9 +16,9 @@ async def say(text: str, **parts: object) -> list[Event]:
 
 
 async def test_a_scripted_encoder_understands_what_it_was_given() -> None:
-    encoder = ScriptedEncoder({"I am sad": Understanding(sentiment=-0.8)})
+    encoder = ScriptedEncoder({"I am sad": Understanding(sentiment="negative")})
     felt = [e for said in ("I am sad", "Hi") for e in await say(said, encoder=encoder) if isinstance(e, Felt)]
-    assert [each.understanding.sentiment for each in felt] == [-0.8, None]
+    assert [each.understanding.sentiment for each in felt] == ["negative", None]
     assert encoder.heard == ["I am sad", "Hi"]
 
 

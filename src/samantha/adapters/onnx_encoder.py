@@ -6,11 +6,11 @@ what follows from what it says (`samantha.mind.feeling`, `samantha.mind.safety`)
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +49,13 @@ class Calibration:
 
     def probabilities(self, logits: Floats, *, one_of: bool) -> Floats:
         logits = logits * self.scale + self.shift
-        if not one_of:
-            return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-        raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)
+        return softmax(logits) if one_of else np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+
+
+def softmax(logits: Floats) -> Floats:
+    """Probabilities that add up to 1 along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class OwnHead:
     def probabilities(self, vector: Floats, pooled: Floats) -> Floats:
         """(texts, labels), adding up to 1."""
         features = (features_of(vector, pooled) - self.mean) / self.scale
-        return Calibration(np.float32([1]), np.float32([0])).probabilities(features @ self.weight.T + self.bias, one_of=True)
+        return softmax(np.asarray(features @ self.weight.T + self.bias, np.float32))
 
 
 def features_of(vector: Floats, pooled: Floats) -> Floats:
@@ -88,6 +91,41 @@ class Manifest:
     thresholds: dict[str, Floats]  # head -> probability from which on a label counts
 
 
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Texts cut into what the network reads at once, and the way back."""
+
+    ids: list[list[int]]  # of each window, markers included
+    owner: NDArray[np.int64]  # (windows) which text it belongs to
+    texts: int
+
+    def mean(self, rows: Floats) -> Floats:
+        """(windows, size) -> (texts, size), weighted by length."""
+        if len(self.ids) == self.texts:
+            return rows
+        lengths = np.array([len(window) for window in self.ids], np.float32)[:, None]
+        total, weight = np.zeros((self.texts, rows.shape[1]), np.float32), np.zeros((self.texts, 1), np.float32)
+        np.add.at(total, self.owner, rows * lengths)
+        np.add.at(weight, self.owner, lengths)
+        return total / weight
+
+    def highest(self, rows: Floats) -> Floats:
+        """(windows, size) -> (texts, size): what any window says."""
+        result = np.zeros((self.texts, rows.shape[1]), np.float32)
+        np.maximum.at(result, self.owner, rows)
+        return result
+
+    def joined(self, head: str, rows: Floats) -> Floats:
+        return self.highest(rows) if head == "kinds" else self.mean(rows)
+
+    def worst_level(self, rows: Floats) -> Floats:
+        """Concern and crisis as high as in any window; what is left is none."""
+        if len(self.ids) == self.texts:
+            return rows
+        worst = self.highest(rows)[:, 1:]
+        return np.concatenate([1 - worst.max(axis=1, keepdims=True), worst], axis=1)
+
+
 class OnnxEncoder:
     """Implements `Encoder`; `open` reads the files. One call is answered after the other."""
 
@@ -100,7 +138,7 @@ class OnnxEncoder:
 
     @classmethod
     def open(cls, folder: Path, *, heads: Path | None = None, threads: int = 1) -> "OnnxEncoder":
-        """The encoder in `folder`, with the own heads in `heads`. Raises `EncoderError` where a file is missing or damaged."""
+        """The encoder in `folder`, with the own heads in `heads`. Raises `EncoderError` where a file cannot be used."""
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -139,25 +177,38 @@ class OnnxEncoder:
         return [self._understanding(readout, row) for row in range(len(texts))]
 
     def read(self, texts: Sequence[str]) -> Readout:
-        """Vectors, pooled states and probabilities of `texts`, in their order."""
-        windows, owner = self._windows(texts)
-        order = sorted(range(len(windows)), key=lambda number: len(windows[number]))
-        names = [output.name for output in self._session.get_outputs()]
-        found: dict[str, Any] = {}
+        """Vectors, pooled states and probabilities of `texts`, in their order.
+
+        Of a text in several windows danger is as high as in any of them; all else is the mean, weighted by length.
+        """
+        found, windows = self._run(texts)
+        vector = windows.mean(found["vector"])
+        vector = vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
+        probabilities = {}
+        for head, calibration in self.manifest.calibration.items():
+            rows = calibration.probabilities(found[head], one_of=head in ONE_OF)
+            probabilities[head] = windows.worst_level(rows) if head == "level" else windows.joined(head, rows)
+        return Readout(vector, windows.mean(found["pooled"]), probabilities)
+
+    def logits(self, texts: Sequence[str]) -> dict[str, Floats]:
+        """Head -> (texts, labels), as they are before calibration."""
+        found, windows = self._run(texts)
+        return {head: windows.mean(found[head]) for head in self.manifest.labels}
+
+    def _run(self, texts: Sequence[str]) -> "tuple[dict[str, Floats], Windows]":
+        """Every output of the network, (windows, size), and the windows; those of like length run together."""
+        windows = self._windows(texts)
+        outputs = {output.name: output.shape[1] for output in self._session.get_outputs()}
+        found = {name: np.zeros((len(windows.ids), size), np.float32) for name, size in outputs.items()}
+        order = sorted(range(len(windows.ids)), key=lambda number: len(windows.ids[number]))
         for start in range(0, len(order), BATCH):
             at = order[start : start + BATCH]
-            ids, mask = _padded([windows[number] for number in at])
-            for name, values in zip(names, self._session.run(names, {"ids": ids, "mask": mask}), strict=True):
-                rows = found.setdefault(name, np.zeros((len(windows), values.shape[1]), np.float32))
-                rows[at] = values
-        if not texts:
-            sizes = {output.name: output.shape[1] for output in self._session.get_outputs()}
-            found = {name: np.zeros((0, size), np.float32) for name, size in sizes.items()}
-        lengths = np.array([len(window) for window in windows], np.float32)
-        return self._readout(found, lengths, owner, len(texts))
+            ids, mask = _padded([windows.ids[number] for number in at])
+            for name, values in zip(found, self._session.run(list(found), {"ids": ids, "mask": mask}), strict=True):
+                found[name][at] = values
+        return found, windows
 
-    def _windows(self, texts: Sequence[str]) -> tuple[list[list[int]], NDArray[np.int64]]:
-        """Token ids of every window, markers included, and which text each belongs to."""
+    def _windows(self, texts: Sequence[str]) -> "Windows":
         room = self.manifest.window - 2
         windows, owner = [], []
         for number, encoding in enumerate(self._tokenizer.encode_batch_fast([_encodable(text) for text in texts])):
@@ -165,42 +216,14 @@ class OnnxEncoder:
             for start in range(0, max(1, len(ids) - OVERLAP), room - OVERLAP):
                 windows.append([first, *ids[start : start + room], last])
                 owner.append(number)
-        return windows, np.array(owner, np.int64)
-
-    def _readout(self, found: Mapping[str, Floats], lengths: Floats, owner: NDArray[np.int64], texts: int) -> Readout:
-        """Windows -> texts: danger is as high as in any window; all else is the mean, weighted by length."""
-
-        def mean(rows: Floats) -> Floats:
-            if len(owner) == texts:
-                return rows
-            total, weight = np.zeros((texts, rows.shape[1]), np.float32), np.zeros((texts, 1), np.float32)
-            np.add.at(total, owner, rows * lengths[:, None])
-            np.add.at(weight, owner, lengths[:, None])
-            return total / weight
-
-        def highest(rows: Floats) -> Floats:
-            result = np.zeros((texts, rows.shape[1]), np.float32)
-            np.maximum.at(result, owner, rows)
-            return result
-
-        vector = mean(found["vector"])
-        vector /= np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)
-        probabilities = {
-            head: calibration.probabilities(found[head], one_of=head in ONE_OF)
-            for head, calibration in self.manifest.calibration.items()
-        }
-        for head, rows in probabilities.items():
-            if head == "level" and len(owner) != texts:
-                worst = highest(rows)
-                probabilities[head] = np.concatenate([1 - worst[:, 1:].max(axis=1, keepdims=True), worst[:, 1:]], axis=1)
-            else:
-                probabilities[head] = highest(rows) if head == "kinds" else mean(rows)
-        return Readout(vector, mean(found["pooled"]), probabilities)
+        return Windows(windows, np.array(owner, np.int64), len(texts))
 
     def _understanding(self, readout: Readout, row: int) -> Understanding:
         found = {head: rows[row] for head, rows in readout.probabilities.items()}
         own = {
-            name: dict(zip(head.labels, _plain(head.probabilities(readout.vector[row], readout.pooled[row])), strict=True))
+            name: dict(
+                zip(head.labels, _plain(head.probabilities(readout.vector[row], readout.pooled[row])), strict=True)
+            )
             for name, head in self.heads.items()
         }
         return Understanding(
@@ -330,5 +353,6 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 
-def _plain(values: Iterable[Any]) -> list[float]:
-    return [round(float(value), 5) for value in values]
+def _plain(values: Floats) -> list[float]:
+    rounded: list[float] = values.astype(np.float64).round(5).tolist()
+    return rounded

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from samantha.core.errors import MessageError, StorageError
-from samantha.core.ports import Past, Thread
-from samantha.core.types import Conversation, Message, Reply, Turn
+from samantha.core.ports import MOST_READINGS, READ_BACK, Past, Thread
+from samantha.core.types import Conversation, Message, Reading, Reply, Turn
 
-SCHEMA = 1
-_TABLES = """
+_SCHEMAS = (
+    """
 create table threads (
     person text not null, id text not null, head text not null, updated text not null,
     primary key (person, id)
@@ -31,8 +31,17 @@ create index turns_of_thread on turns (person, thread, heard_at);
 create table pieces (
     turn text not null references turns (id) on delete cascade, number integer not null, text text not null,
     primary key (turn, number)
+) without rowid
+""",
+    """
+create table readings (
+    turn text primary key references turns (id) on delete cascade, person text not null, thread text not null,
+    at text not null, valence real not null, arousal real not null, label text not null, level text not null
 ) without rowid;
-"""
+create index readings_of_person on readings (person, at)
+""",
+)
+"""What each schema adds to the one before it; a file of schema n has had the first n of them."""
 _REPLY = (
     "coalesce((select group_concat(text, '') from (select text from pieces where turn = turns.id order by number)), '')"
 )
@@ -41,6 +50,12 @@ select id, updated, (select count(*) from turns where person = threads.person an
     (select text from turns where person = threads.person and thread = threads.id order by heard_at limit 1)
 from threads where person = ? order by updated desc, id
 """
+
+_READINGS = """
+select at, thread, valence, arousal, label, level from readings
+where person = ? and at >= ? and turn != ? order by at desc, turn desc limit ?
+"""
+_ALL = -1  # rows, to SQLite's limit
 
 Result = TypeVar("Result")
 
@@ -73,6 +88,8 @@ class SqliteJournal:
                 "update threads set updated = ? where person = ? and id = ?",
                 (now, turn.conversation.person, turn.conversation.thread),
             )
+            if turn.reading is not None:
+                _keep_reading(db, turn.id, turn.conversation.person, turn.reading)
 
         await self._run(write)
 
@@ -96,6 +113,9 @@ class SqliteJournal:
             return Message("user", row[0], head, row[1])
 
         return await self._run(back)
+
+    async def readings(self, person: str, since: datetime) -> tuple[Reading, ...]:
+        return await self._run(lambda db: _readings(db, person, since))
 
     async def aclose(self) -> None:
         """Close the file; the journal cannot be used afterwards."""
@@ -135,12 +155,13 @@ def _open(path: str) -> sqlite3.Connection:
     with db:
         db.execute("begin immediate")  # two first starts at once: the second finds the tables there
         version: int = db.execute("pragma user_version").fetchone()[0]
-        if version > SCHEMA:
-            raise sqlite3.DatabaseError(f"it was written by a newer Samantha (schema {version}, not {SCHEMA})")
-        if version == 0:
-            for statement in _TABLES.split(";"):
+        newest = len(_SCHEMAS)
+        if version > newest:
+            raise sqlite3.DatabaseError(f"it was written by a newer Samantha (schema {version}, not {newest})")
+        for statements in _SCHEMAS[version:]:
+            for statement in statements.split(";"):
                 db.execute(statement)
-            db.execute(f"pragma user_version = {SCHEMA}")
+        db.execute(f"pragma user_version = {newest}")
     return db
 
 
@@ -156,7 +177,7 @@ def _hear(db: sqlite3.Connection, message: Message, conversation: Conversation, 
             "The message id '{id}' was already used for another message. Give each message its own.", id=message.id
         )
     message = replace(message, parent=known[3])
-    past = Past(message, _branch(db, message.parent or ""))
+    past = _past(db, message, person, at)
     if known[4] in ("stop", "length"):
         return replace(past, reply=Reply(known[5], known[4]))
     _keep_only(db, message.id, 0)  # a reply that broke off is begun anew
@@ -187,7 +208,34 @@ def _hear_new(db: sqlite3.Connection, message: Message, conversation: Conversati
         " on conflict do update set head = excluded.head, updated = excluded.updated",
         (person, thread, message.id, at.isoformat()),
     )
-    return Past(replace(message, parent=parent), _branch(db, parent))
+    return _past(db, replace(message, parent=parent), person, at)
+
+
+def _past(db: sqlite3.Connection, message: Message, person: str, at: datetime) -> Past:
+    readings = _readings(db, person, at - READ_BACK, but=message.id, most=MOST_READINGS)
+    return Past(message, _branch(db, message.parent or ""), readings=readings)
+
+
+def _keep_reading(db: sqlite3.Connection, turn: str, person: str, reading: Reading) -> None:
+    """A message that was answered anew has been understood anew."""
+    sounded = (reading.valence, reading.arousal, reading.label, reading.level)
+    db.execute(
+        "insert or replace into readings values (?, ?, ?, ?, ?, ?, ?, ?)",
+        (turn, person, reading.thread, _in_order(reading.at), *sounded),
+    )
+
+
+def _readings(
+    db: sqlite3.Connection, person: str, since: datetime, *, but: str = "", most: int = _ALL
+) -> tuple[Reading, ...]:
+    """The newest `most` readings from `since` on but that of turn `but`, oldest first."""
+    rows = db.execute(_READINGS, (person, _in_order(since), but, most)).fetchall()
+    return tuple(Reading(datetime.fromisoformat(at), *rest) for at, *rest in reversed(rows))
+
+
+def _in_order(at: datetime) -> str:
+    """A time as text that sorts as the times do: all in one zone, all with six decimals."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _keep_only(db: sqlite3.Connection, turn: str, characters: int) -> None:

@@ -4,6 +4,7 @@
     ├── UsageError            a wrong setting, argument or file of the person's own        (exit code 2)
     │   ├── SettingError
     │   ├── PersonaError
+    │   ├── TrainingError     what a model is to be trained on
     │   └── MessageError      empty, too long for the brain, already being answered
     ├── WeightsError          a model file that is missing, damaged or cannot be fetched   (exit code 1)
     │   ├── ModelMissing
@@ -12,6 +13,7 @@
     ├── GeneratorError        the engine or the endpoint failed while answering            (exit code 1)
     │   └── EndpointError
     ├── StorageError          the journal cannot be read or written                        (exit code 1)
+    ├── EncoderError          the encoder or a head of it is missing, damaged or too old   (exit code 1)
     ├── VoiceError            no voice, or no sound device                                 (exit code 1)
     └── ServerError           the HTTP service cannot start                                (exit code 1)
 
@@ -51,6 +53,10 @@ class MessageError(UsageError):
     """A message cannot be answered as it is."""
 
 
+class TrainingError(UsageError):
+    """A training file cannot be used."""
+
+
 class WeightsError(SamanthaError):
     """A model file cannot be had."""
 
@@ -77,6 +83,10 @@ class EndpointError(GeneratorError):
 
 class StorageError(SamanthaError):
     """The journal cannot be read or written."""
+
+
+class EncoderError(SamanthaError):
+    """The encoder cannot be opened, or does not fit what is asked of it."""
 
 
 class VoiceError(SamanthaError):

@@ -2,15 +2,16 @@
 
     Heard  Felt  Notice*  Decided  (Recalled)  Notice*  Said*  Finished | Failed
 
-`event_json` is the one form that leaves the process (server-sent events). Not here: how a surface shows them.
+`event_json` is the one form that leaves the process (server-sent events); the other `_json` functions are its
+parts, for who shows one of them alone. Not here: how a surface shows them.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from samantha.core.errors import SamanthaError
 from samantha.core.text import Text
-from samantha.core.types import Decision, Memory, Turn, Understanding
+from samantha.core.types import Decision, Emotion, Memory, Mood, Risk, Support, Turn, Understanding
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,11 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Felt:
+    """How the message sounds, how the person has been, and what she means to do about it."""
+
     understanding: Understanding
+    mood: Mood | None = None
+    support: Support = field(default_factory=Support)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +82,13 @@ def event_json(event: Event) -> dict[str, Any]:
                 "thread": turn.conversation.thread,
                 "text": turn.message.text,
             }
-        case Felt(understanding):
-            return {"type": "felt", "understanding": _without_vector(understanding)}
+        case Felt(understanding, mood, support):
+            return {
+                "type": "felt",
+                "understanding": _understanding_json(understanding),
+                "mood": mood_json(mood),
+                "support": {"strategies": list(support.strategies), "note": support.note},
+            }
         case Notice(kind, text):
             return {"type": "notice", "kind": kind, "text": str(text)}
         case Decided(decision):
@@ -109,5 +119,33 @@ def _reply_json(turn: Turn) -> dict[str, Any]:
     }
 
 
-def _without_vector(understanding: Understanding) -> dict[str, Any]:
-    return {name: value for name, value in asdict(understanding).items() if name != "vector"}
+def emotion_json(emotion: Emotion | None) -> dict[str, Any] | None:
+    """`label` is the strongest of `labels`, or "neutral"."""
+    if emotion is None:
+        return None
+    return {
+        "label": emotion.strongest,
+        "labels": list(emotion.labels),
+        "valence": emotion.valence,
+        "arousal": emotion.arousal,
+        "probabilities": dict(emotion.probabilities),
+    }
+
+
+def risk_json(risk: Risk | None) -> dict[str, Any] | None:
+    return None if risk is None else {"level": risk.level, "kinds": dict(risk.kinds)}
+
+
+def mood_json(mood: Mood | None) -> dict[str, Any] | None:
+    return None if mood is None else asdict(mood)
+
+
+def _understanding_json(understanding: Understanding) -> dict[str, Any]:
+    """Without the vector, which says nothing to a person and much to a machine."""
+    return {
+        "emotion": emotion_json(understanding.emotion),
+        "risk": risk_json(understanding.risk),
+        "sentiment": understanding.sentiment,
+        "act": understanding.act,
+        "heads": {head: dict(labels) for head, labels in understanding.heads.items()},
+    }

@@ -6,11 +6,24 @@ a fake of each. Ears, Eyes and People arrive with the work that needs them.
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from samantha.core.types import Conversation, Decision, Finish, Memory, Message, Reply, Sampling, Turn, Understanding
+from samantha.core.types import (
+    Conversation,
+    Decision,
+    Finish,
+    Memory,
+    Message,
+    Reading,
+    Reply,
+    Sampling,
+    Turn,
+    Understanding,
+)
 
+READ_BACK = timedelta(days=14)  # how far the journal looks for readings; older ones weigh under a 25th of a new one
+MOST_READINGS = 200  # of them, the newest: two weeks of fourteen messages a day
 CONTEXT = 4096  # tokens, where nobody asks for more: a long evening's talk, in 94 MB with the default brain
 
 
@@ -64,6 +77,7 @@ class Past:
     message: Message  # with its id and parent settled
     history: tuple[Message, ...]
     reply: Reply | None = None
+    readings: tuple[Reading, ...] = ()  # of the person's other messages, in all threads, oldest first
 
 
 class Journal(Protocol):
@@ -73,7 +87,7 @@ class Journal(Protocol):
         """Record `message`, make it the newest of its thread, and return what precedes it.
 
         A known id returns its reply if that ended by itself ("stop", "length"); a reply that broke off is
-        forgotten, and begun anew.
+        forgotten, and begun anew. The readings are those of the last `READ_BACK`, at most `MOST_READINGS`.
         """
         ...
 
@@ -82,7 +96,7 @@ class Journal(Protocol):
         ...
 
     async def commit(self, turn: Turn) -> None:
-        """Record how the turn ended. The reply is then exactly `turn.reply.text`: what was shown."""
+        """Record how the turn ended, and how its message sounded. The reply is then exactly what was shown."""
         ...
 
 
@@ -111,11 +125,15 @@ class Threads(Protocol):
         """Go back before the newest turn and return its message; the turn stays as a branch. None at the start."""
         ...
 
+    async def readings(self, person: str, since: datetime) -> tuple[Reading, ...]:
+        """How the person's messages sounded from `since` on, in all threads and branches, oldest first."""
+        ...
+
 
 class Encoder(Protocol):
-    """Understands a text in one pass."""
+    """Understands texts, each in one pass. Takes any text, of any length; raises `EncoderError` where it is broken."""
 
-    async def understand(self, text: str) -> Understanding: ...
+    async def understand(self, texts: Sequence[str]) -> list[Understanding]: ...
 
 
 class Memories(Protocol):

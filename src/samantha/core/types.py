@@ -12,6 +12,13 @@ from samantha.core.text import Text
 
 Role = Literal["system", "user", "assistant"]
 Finish = Literal["open", "stop", "length", "interrupted", "failed"]
+Sentiment = Literal["negative", "neutral", "positive"]
+Level = Literal["none", "concern", "crisis"]
+Strategy = Literal[
+    "question", "restatement", "reflection", "self_disclosure", "affirmation", "suggestion", "information"
+]
+"""The helping skills of Hill (2009) in the names that ESConv gives them, shortened."""
+Change = Literal["lighter", "heavier", "calmer", "tenser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +53,22 @@ class Conversation:
 class Emotion:
     """What a message sounds like: probability per label, and its place on the circumplex (Russell 1980)."""
 
-    probabilities: Mapping[str, float]  # label -> 0..1, independent of each other
+    probabilities: Mapping[str, float]  # label -> 0..1, calibrated, independent of each other
     valence: float  # -1 unpleasant .. 1 pleasant
     arousal: float  # -1 calm .. 1 stirred
+    labels: tuple[str, ...] = ()  # those beyond their thresholds, the most probable first
+
+    @property
+    def strongest(self) -> str:
+        """The one label to name it by; "neutral" where none is beyond its threshold."""
+        return self.labels[0] if self.labels else "neutral"
 
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """Whether a person may be in danger, and of what kind."""
+    """Whether somebody may be in danger, and of what kind."""
 
-    level: Literal["none", "concern", "crisis"]
+    level: Level
     kinds: Mapping[str, float] = field(default_factory=dict)  # kind -> 0..1
 
 
@@ -65,9 +78,48 @@ class Understanding:
 
     emotion: Emotion | None = None
     risk: Risk | None = None
-    sentiment: float | None = None  # -1..1
+    sentiment: Sentiment | None = None
     act: str | None = None  # kind of utterance: question, statement, ...
-    vector: tuple[float, ...] | None = None
+    vector: tuple[float, ...] | None = None  # of unit length, for comparing meanings
+    encoder: str = ""  # hash of the encoder that made the vector; vectors of two encoders cannot be compared
+    heads: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # of one's own labels: head -> label -> 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one message of a person sounded: what the journal keeps of an `Understanding`."""
+
+    at: datetime
+    thread: str
+    valence: float
+    arousal: float
+    label: str  # the strongest emotion
+    level: Level = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How a person has been, from the readings of their messages; see `samantha.mind.feeling`.
+
+    Where nothing was read of one side, it is as the other.
+    """
+
+    valence: float  # of this conversation, -1..1
+    arousal: float
+    usual_valence: float  # of the days before
+    usual_arousal: float
+    readings: int  # messages of this conversation that it rests on
+    usual_readings: int = 0  # messages of the days before
+    change: Change | None = None  # against the days before
+    noticed: bool = False  # an earlier message of this conversation showed the same change
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """What a moment asks for: the strategies that fit, the fitting ones first, and the note the brain reads."""
+
+    strategies: tuple[Strategy, ...] = ()
+    note: str = ""  # at most 60 tokens; empty where nothing needs saying
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +135,13 @@ class Memory:
 class Decision:
     """What may be said to this message.
 
-    `replacement` is reviewed text that is said in place of the model's answer; `reason` is shown to the person.
+    `replacement` is reviewed text that is said in place of the model's answer, `addition` one that is said after it;
+    both are in the language of the message. `reason` is shown to the person.
     """
 
     kind: Literal["pass", "soften", "refuse", "concern", "crisis", "stop"] = "pass"
-    replacement: Text | None = None
+    replacement: str | None = None
+    addition: str | None = None
     reason: Text | None = None
 
     @property
@@ -151,7 +205,10 @@ class Turn:
     conversation: Conversation
     message: Message  # with its id and parent settled
     history: tuple[Message, ...] = ()  # what precedes it on its branch, oldest first
+    readings: tuple[Reading, ...] = ()  # of the person's earlier messages, in all threads, oldest first
     understanding: Understanding = Understanding()
+    mood: Mood | None = None
+    support: Support = Support()
     decision: Decision = Decision()
     memories: tuple[Memory, ...] = ()
     prompt: Prompt | None = None
@@ -162,6 +219,21 @@ class Turn:
     def id(self) -> str:
         """A turn is named by its message."""
         return self.message.id
+
+    @property
+    def reading(self) -> Reading | None:
+        """How its message sounded, as dangerous as it was taken; None where nothing has told yet."""
+        emotion, risk = self.understanding.emotion, self.understanding.risk
+        if emotion is None or self.at is None:
+            return None
+        return Reading(
+            at=self.at,
+            thread=self.conversation.thread,
+            valence=emotion.valence,
+            arousal=emotion.arousal,
+            label=emotion.strongest,
+            level="crisis" if self.decision.kind == "crisis" else risk.level if risk else "none",
+        )
 
     def saying(self, piece: str, usage: Usage) -> "Turn":
         """The same turn with one more piece said, and what the reply cost until then."""

@@ -1,7 +1,7 @@
 """What a person must be told, and when: a pure function of the turn and of what is known about the brain.
 
-Today: that she is an AI (at the start of a conversation), that a brain does not speak the person's language
-(once), and that old turns no longer fit. Not here: how a surface shows it.
+Today: that she is an AI and estimates feelings (at the start of a conversation), that a brain does not speak the
+person's language (once), and that old turns no longer fit. Not here: how a surface shows it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,10 @@ def due(turn: Turn, *, persona: str, brain: Brain, told: bool = False, other: st
     """
     notices: list[Notice] = []
     if not turn.history:
-        notices.append(Notice("disclosure", _disclosure(persona, brain)))
+        told_first = _disclosure(persona, brain)
+        if turn.understanding.emotion is not None:  # EU AI Act, article 50(3)
+            told_first = text("{disclosure} She guesses feelings from words, on this machine.", disclosure=told_first)
+        notices.append(Notice("disclosure", told_first))
     elif not brain.local and not told:
         notices.append(
             Notice(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from samantha.core.errors import MessageError, PersonaError
 from samantha.core.types import Message, Prompt, Turn
 
+NOTE = 72  # tokens that history leaves free: 60 of a note and its role markers, whether there is one or not
 BLOCK = 0.25  # of the room for history leaves at once, so that the prefix then holds for many turns
 
 
@@ -37,13 +38,27 @@ def fit(parts: Draft, counts: Sequence[int], *, limit: int) -> Prompt:
     """The draft cut to `limit` tokens. `counts` holds the tokens of each of `parts.messages`, in order.
 
     The persona and the newest message always stay. The oldest turns leave first, in blocks that depend only on
-    the conversation, so that the same turns are missing at the next turn too. Examples leave last.
+    the conversation, so that the same turns are missing at the next turn too. Then go the note and the examples.
     Raises `MessageError` where the newest message alone is too long, `PersonaError` where the persona is.
     """
     examples_end = 1 + len(parts.examples)
     history_end = examples_end + len(parts.history)
-    persona, examples = counts[0], sum(counts[1:examples_end])
-    history, newest = counts[examples_end:history_end], sum(counts[history_end:])
+    message_at = history_end + len(parts.newest[:-1])
+    persona, examples, history = counts[0], sum(counts[1:examples_end]), counts[examples_end:history_end]
+    note, message = sum(counts[history_end:message_at]), sum(counts[message_at:])
+    _require_room(persona, message, limit=limit)
+    room = limit - persona - message
+    newest = parts.newest if note <= room else parts.newest[-1:]
+    room -= note if newest == parts.newest else 0
+    kept_examples = parts.examples if examples <= room else ()
+    room -= examples if kept_examples else 0
+    reserved = max(0, min(room, NOTE - note))
+    first = _first_kept(parts.history, history, room=room - reserved, block=max(1, int(limit * BLOCK)))
+    messages = (parts.persona, *kept_examples, *parts.history[first:], *newest)
+    return Prompt(messages, tokens=limit - room + sum(history[first:]), limit=limit, dropped=first)
+
+
+def _require_room(persona: int, message: int, *, limit: int) -> None:
     if persona * 2 > limit:
         raise PersonaError(
             "The persona takes {tokens} of the {limit} tokens that this brain can read. "
@@ -51,20 +66,13 @@ def fit(parts: Draft, counts: Sequence[int], *, limit: int) -> Prompt:
             tokens=persona,
             limit=limit,
         )
-    if persona + newest > limit:
+    if persona + message > limit:
         raise MessageError(
             "This message has about {tokens} tokens, and this brain can read {room} at once. "
             "Send it in parts, or set a larger model.context.",
-            tokens=newest,
+            tokens=message,
             room=limit - persona,
         )
-    room = limit - persona - newest
-    kept_examples = parts.examples if examples <= room else ()
-    room -= examples if kept_examples else 0
-    first = _first_kept(parts.history, history, room=room, block=max(1, int(limit * BLOCK)))
-    messages = (parts.persona, *kept_examples, *parts.history[first:], *parts.newest)
-    tokens = limit - room + sum(history[first:])
-    return Prompt(messages, tokens=tokens, limit=limit, dropped=first)
 
 
 def dropped_a_turn_ago(parts: Draft, counts: Sequence[int], *, limit: int) -> int:

@@ -13,45 +13,57 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
+from samantha.adapters.onnx_encoder import MANIFEST, MODEL, ONE_OF, TOKENIZER, OnnxEncoder
 from samantha.core.understanding import ACTS, EMOTIONS, KINDS, LEVELS, SENTIMENTS
-from samantha.training import calibration, contrast, data, export, objectives
-from samantha.training.data import Batch, Example
-from samantha.training.loop import Log, Losses, Plan, fit
-from samantha.training.models.encoder import Encoder, Shape, trunk_from_bert
-from samantha.training.vocabulary import extended, first_embeddings, missing_characters
+from samantha.training import calibration, contrast, data, export
+from samantha.training.calibration import Fitted
+from samantha.training.data import Example
+from samantha.training.loop import Log, Plan, fit
+from samantha.training.models.encoder import Encoder, Shape
+from samantha.training.understanding import begin, losses_of, outputs, tokenizer_of
+from samantha.training.vocabulary import missing_characters
 
 HEADS = {"emotion": EMOTIONS, "sentiment": SENTIMENTS, "level": LEVELS, "kinds": KINDS, "act": ACTS}
-ONE_OF = frozenset({"sentiment", "level", "act"})
-HELD_OUT = 2000  # comments of GoEmotions that nothing is trained on: they stop the training and calibrate
 BLOCK, OUT_OF = 6, 11  # of the utterances, one block of six lines in eleven is held out: neighbours resemble each other
-_PERILOUS = re.compile(r"kill|die|dead|death|suicid|hurt|murder|shoot|gun|rape|死|杀|殺|自尽|伤|傷|枪|槍|打我", re.IGNORECASE)
+_PERILOUS = re.compile(
+    r"kill|die|dead|death|suicid|hurt|murder|shoot|gun|rape|死|杀|殺|自尽|伤|傷|枪|槍|打我", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that may be varied."""
 
+    trunk: Shape = field(default_factory=Shape)  # of all-MiniLM-L6-v2
+    held_out: int = 2000  # comments that nothing is trained on: they stop the training and calibrate
     size: int = 48  # texts in a batch
-    first: Plan = Plan(steps=4314, rate=1e-4, average=0.998, evaluate_every=719)
-    second: Plan = Plan(steps=2600, rate=6e-5, average=0.998, evaluate_every=520)
+    first: Plan = field(default_factory=lambda: Plan(steps=4314, rate=1e-4, average=0.998, evaluate_every=719))
+    second: Plan = field(default_factory=lambda: Plan(steps=2000, rate=6e-5, average=0.998, evaluate_every=400))
     shares: tuple[dict[str, float], dict[str, float]] = (
         {"comments": 0.6, "chinese": 0.34, "english": 0.06},
         {"comments": 0.4, "utterances": 0.36, "chinese": 0.14, "english": 0.03, "contrast": 0.07},
     )
     weights: dict[str, float] = field(
-        default_factory=lambda: {"vector": 10.0, "emotion": 1.0, "sentiment": 0.5, "level": 2.0, "kinds": 1.0, "act": 0.7}
+        default_factory=lambda: {
+            "vector": 10.0,
+            "emotion": 1.0,
+            "sentiment": 0.5,
+            "level": 2.0,
+            "kinds": 1.0,
+            "act": 0.7,
+        }
     )
     characters: int = 3400  # Chinese characters that join the vocabulary, at most: what fits into 26 MB
     contrasts: int = 4000
@@ -82,7 +94,14 @@ Report = Callable[[str], None]
 
 
 def run(
-    *, sets: Path, utterances: Path, base: Path, out: Path, work: Path, recipe: Recipe | None = None, report: Report = print
+    *,
+    sets: Path,
+    utterances: Path,
+    base: Path,
+    out: Path,
+    work: Path,
+    recipe: Recipe | None = None,
+    report: Report = print,
 ) -> Run:
     """Make the encoder into folder `out`.
 
@@ -91,29 +110,18 @@ def run(
     they are there.
     """
     recipe = recipe or Recipe()
-    torch.manual_seed(recipe.seed)
-    material = gather(sets, utterances)
-    original = Tokenizer.from_file(str(base / "tokenizer.json"))
-    original.no_padding()
-    original.no_truncation()
-    tensors = load_file(base / "model.safetensors")
-    teacher = Encoder(Shape())
-    teacher.trunk.load_state_dict(trunk_from_bert(tensors, Shape()))
+    material = gather(sets, utterances, held_out=recipe.held_out)
     chinese = chain((pair[1] for pair in material.pairs), (one.text for one in material.utterances))
-    characters = missing_characters(chinese, original, most=recipe.characters)
-    tokenizer = extended(original, characters)
-    shape = Shape(vocabulary=tokenizer.get_vocab_size(), heads={name: len(labels) for name, labels in HEADS.items()})
-    model = Encoder(shape)
-    trunk = trunk_from_bert(tensors, Shape())
-    new = first_embeddings(material.pairs, characters, original, trunk["tokens.weight"])
-    model.trunk.load_state_dict({**trunk, "tokens.weight": torch.cat([trunk["tokens.weight"], new])})
-    report(f"{len(characters)} new characters; {sum(map(torch.numel, model.parameters())):,} parameters")
+    characters = missing_characters(chinese, tokenizer_of(base), most=recipe.characters)
+    sizes = {name: len(labels) for name, labels in HEADS.items()}
+    start = begin(base, recipe.trunk, pairs=material.pairs, characters=characters, heads=sizes, seed=recipe.seed)
+    model, tokenizer = start.encoder, start.tokenizer
+    report(f"{len(characters)} new characters; {sum(each.numel() for each in model.parameters()):,} parameters")
     work.mkdir(parents=True, exist_ok=True)
-    taught = taught_by(teacher.eval(), original, material, work / "teacher.npz")
+    taught = taught_by(start.teacher, start.teacher_tokenizer, material, work / "teacher.npz")
     logs = []
-    for number, stage in enumerate((first_stage, second_stage)):
-        log = _once(work / f"stage{number + 1}", model, lambda stage=stage: stage(model, tokenizer, taught, recipe, report))  # type: ignore[misc]
-        logs.append(log)
+    for number, stage in enumerate((first_stage, second_stage), start=1):
+        logs.append(_once(work / f"stage{number}", model, partial(stage, model, tokenizer, taught, recipe, report)))
     figures = pack(model, tokenizer, taught, out)
     (out / "training.json").write_text(
         json.dumps({"recipe": asdict(recipe), "stages": [asdict(log) for log in logs], "held_out": figures}, indent=1),
@@ -122,7 +130,7 @@ def run(
     return Run(out, (logs[0], logs[1]), figures)
 
 
-def gather(sets: Path, utterances: Path) -> Material:
+def gather(sets: Path, utterances: Path, *, held_out: int) -> Material:
     """Read the texts, and set those apart that nothing is trained on."""
     comments = data.goemotions(sets / "goemotions", "train")
     random.Random(1).shuffle(comments)
@@ -131,9 +139,11 @@ def gather(sets: Path, utterances: Path) -> Material:
     for path in sorted(utterances.glob("*.tsv")):
         for number, example in enumerate(data.utterances(path)):
             if ".en" in path.suffixes:  # its emotions come from GoEmotions, whose annotators draw the lines elsewhere
-                example = replace(example, labels={name: is_ for name, is_ in example.labels.items() if name != "emotion"})
+                example = replace(
+                    example, labels={name: is_ for name, is_ in example.labels.items() if name != "emotion"}
+                )
             (held if number // BLOCK % OUT_OF == 0 else own).append(example)
-    return Material(comments[HELD_OUT:], comments[:HELD_OUT], data.tatoeba(sets / "tatoeba_en_zh"), own, held)
+    return Material(comments[held_out:], comments[:held_out], data.tatoeba(sets / "tatoeba_en_zh"), own, held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +168,11 @@ def taught_by(teacher: Encoder, tokenizer: Tokenizer, material: Material, kept: 
     if kept.exists() and str(np.load(kept)["key"]) == key:
         vectors = np.load(kept)["vectors"]
     else:
-        vectors = vectors_of(teacher, tokenizer, texts)
+        vectors = outputs(teacher, tokenizer, texts)["vector"]
         np.savez(kept, vectors=vectors, key=key)
     of_comments, of_english, of_own = np.split(vectors, [len(comments), len(comments) + len(english)])
     comments = data.with_teacher(comments, of_comments)
-    own = [
-        replace(one, teacher=vector) if one.text.isascii() else one for one, vector in zip(own, of_own, strict=True)
-    ]
+    own = [replace(one, teacher=vector) if one.text.isascii() else one for one, vector in zip(own, of_own, strict=True)]
     held, own_held = len(material.comments_held), len(material.utterances_held)
     return Taught(
         comments[held:],
@@ -199,7 +207,7 @@ def second_stage(model: Encoder, tokenizer: Tokenizer, taught: Taught, recipe: R
 
 def with_emotions_heard(model: Encoder, tokenizer: Tokenizer, taught: Taught) -> list[Example]:
     """The Chinese sentences, labelled with the emotions that `model` hears in their translations."""
-    logits = logits_of(model, tokenizer, [one.text for one in taught.english])["emotion"]
+    logits = outputs(model, tokenizer, [one.text for one in taught.english])["emotion"]
     heard = 1 / (1 + np.exp(-logits))
     return [
         replace(one, labels={**one.labels, "emotion": tuple(row)})
@@ -223,31 +231,17 @@ def _trained(
         for number, (name, examples) in enumerate(sources.items())
     }
     batches = map(collate, data.mixed(endless, recipe.shares[stage], seed=recipe.seed))
-    levels = torch.tensor([float(one.labels["level"]) for one in taught.utterances])  # type: ignore[arg-type]
-    rare = objectives.class_weights(torch.bincount(levels.long(), minlength=len(LEVELS)).float())
+    levels = [one.labels["level"] for one in taught.utterances]
 
-    def losses(network: torch.nn.Module, batch: Batch) -> Losses:
-        output = network(batch.ids, batch.mask)
-        parts = {"vector": objectives.same_direction(output.vector, batch.teacher)}
-        for head, logits in output.logits.items():
-            targets = batch.targets[head]
-            if (targets >= 0).any():
-                parts[head] = (
-                    objectives.one_label(logits, targets, weights=rare if head == "level" else None)
-                    if head in ONE_OF
-                    else objectives.multi_label(logits, targets)
-                )
-        return {name: loss * recipe.weights[name] for name, loss in parts.items()}
-
-    def score(network: torch.nn.Module) -> float:
-        figures = held_out(network, tokenizer, taught, danger=stage == 1)  # type: ignore[arg-type]
+    def score(network: Encoder) -> float:
+        figures = held_out(network, tokenizer, taught, danger=stage == 1)
         report(f"  held out: {figures}")
         return sum(figures.values()) / len(figures)
 
     return fit(
         model,
         batches,
-        losses,
+        losses_of(recipe.weights, one_of=ONE_OF, levels=levels),  # type: ignore[arg-type]
         (recipe.first, recipe.second)[stage],
         score=score,
         report=lambda row: report(f"  stage {stage + 1}: {row}"),
@@ -257,13 +251,12 @@ def _trained(
 
 def held_out(model: Encoder, tokenizer: Tokenizer, taught: Taught, *, danger: bool) -> dict[str, float]:
     """Figures on texts that nothing was trained on, each 0..1."""
-    model.eval()
     texts = [one.text for one in taught.comments_held]
     emotion = _labels(taught.comments_held, "emotion")
-    logits = logits_of(model, tokenizer, texts)["emotion"]
+    logits = outputs(model, tokenizer, texts)["emotion"]
     figures = {"emotion": calibration.mean_average_precision(emotion, logits)}
     if danger:
-        found = logits_of(model, tokenizer, [one.text for one in taught.utterances_held])
+        found = outputs(model, tokenizer, [one.text for one in taught.utterances_held])
         for head in ("level", "act"):
             right = found[head].argmax(-1) == _labels(taught.utterances_held, head)
             figures[head] = float(right.mean())
@@ -275,52 +268,39 @@ def _labels(examples: Sequence[Example], head: str) -> NDArray[np.float32]:
     return np.array([one.labels[head] for one in examples], np.float32)
 
 
-def vectors_of(model: Encoder, tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.float32]:
-    """(texts, width), of unit length."""
-    return _outputs(model, tokenizer, texts)["vector"]
-
-
-def logits_of(model: Encoder, tokenizer: Tokenizer, texts: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-    """Head -> (texts, labels)."""
-    return _outputs(model, tokenizer, texts)
-
-
-def _outputs(model: Encoder, tokenizer: Tokenizer, texts: Sequence[str], size: int = 128) -> dict[str, NDArray[np.float32]]:
-    order = sorted(range(len(texts)), key=lambda number: len(texts[number].encode()))
-    found: dict[str, NDArray[np.float32]] = {}
-    with torch.inference_mode():
-        for start in range(0, len(order), size):
-            at = order[start : start + size]
-            output = model(*data.padded(tokenizer, [texts[number] for number in at]))
-            for name, values in {"vector": output.vector, **output.logits}.items():
-                found.setdefault(name, np.zeros((len(texts), values.shape[1]), np.float32))[at] = values.numpy()
-    return found
-
-
 def pack(model: Encoder, tokenizer: Tokenizer, taught: Taught, out: Path) -> dict[str, float]:
     """Write model, tokenizer and manifest; figures of the rounded model on the held-out texts."""
-    from samantha.adapters.onnx_encoder import MANIFEST, MODEL, TOKENIZER
-
     out.mkdir(parents=True, exist_ok=True)
     export.write_onnx(model.state_dict(), model.shape, out / MODEL)
     tokenizer.save(str(out / TOKENIZER), pretty=False)
-    rounded = export.Rounded(out / MODEL, tokenizer)
-    comments, own = rounded.logits(one.text for one in taught.comments_held), rounded.logits(one.text for one in taught.utterances_held)
-    fitted = {}
-    for head in HEADS:
-        examples, found = (taught.comments_held, comments) if head == "emotion" else (taught.utterances_held, own)
-        labels = _labels(examples, head)
-        fitted[head] = (
-            calibration.temperature(found[head], labels.astype(np.int64)) if head in ONE_OF else calibration.platt(found[head], labels)
-        )
-    emotion = fitted["emotion"].sigmoid(comments["emotion"])
+    _write_manifest(out, {}, {})  # it can be read, and is not calibrated yet
+    rounded = OnnxEncoder.open(out)
+    comments = rounded.logits([one.text for one in taught.comments_held])
+    own = rounded.logits([one.text for one in taught.utterances_held])
+    fitted = {
+        head: calibration.temperature(own[head], _labels(taught.utterances_held, head).astype(np.int64))
+        if head in ONE_OF
+        else calibration.platt(own[head], _labels(taught.utterances_held, head))
+        for head in HEADS
+        if head != "emotion"
+    }
+    truth = _labels(taught.comments_held, "emotion")
+    fitted["emotion"] = calibration.platt(comments["emotion"], truth)
     levels = fitted["level"].softmax(own["level"])
-    truth = _labels(taught.utterances_held, "level").astype(np.int64)
+    true_levels = _labels(taught.utterances_held, "level").astype(np.int64)
     thresholds = {
-        "emotion": calibration.best_thresholds(_labels(taught.comments_held, "emotion"), emotion),
-        "level": [1.0, *calibration.level_thresholds(levels, truth)],
+        "emotion": calibration.best_thresholds(truth, fitted["emotion"].sigmoid(comments["emotion"])),
+        "level": [1.0, *calibration.level_thresholds(levels, true_levels)],
         "kinds": [0.5] * len(KINDS),
     }
+    _write_manifest(out, fitted, thresholds)
+    return {
+        "emotion_average_precision": calibration.mean_average_precision(truth, comments["emotion"]),
+        **calibration.danger_figures(levels, true_levels, thresholds["level"]),
+    }
+
+
+def _write_manifest(out: Path, fitted: Mapping[str, Fitted], thresholds: Mapping[str, Sequence[float]]) -> None:
     manifest: dict[str, Any] = {
         "sha256": hashlib.sha256((out / MODEL).read_bytes()).hexdigest(),
         "window": export.POSITIONS,
@@ -329,10 +309,6 @@ def pack(model: Encoder, tokenizer: Tokenizer, taught: Taught, out: Path) -> dic
         "thresholds": {head: [round(float(each), 4) for each in values] for head, values in thresholds.items()},
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    return {
-        "emotion_average_precision": calibration.mean_average_precision(_labels(taught.comments_held, "emotion"), comments["emotion"]),
-        **calibration.danger_figures(levels, truth, thresholds["level"]),
-    }
 
 
 def _once(place: Path, model: Encoder, work: Callable[[], Log]) -> Log:

@@ -21,6 +21,8 @@ from samantha.core.errors import SamanthaError, UsageError, VoiceError
 from samantha.core.text import Language, Text, text
 from samantha.language import language_of_machine, translate
 from samantha.surfaces import usage
+from samantha.surfaces.evaluate import evaluate
+from samantha.surfaces.feel import feel
 from samantha.surfaces.options import (
     common_options,
     echo,
@@ -32,6 +34,7 @@ from samantha.surfaces.options import (
     talking_options,
     tell,
 )
+from samantha.surfaces.train import train
 
 if TYPE_CHECKING:
     from samantha.core.types import Turn
@@ -110,12 +113,13 @@ async def _ask(said: str, settings: "Settings", *, as_json: bool) -> None:
 
 
 def _answer_json(turn: "Turn", model: str, notices: list[str]) -> dict[str, Any]:
-    """The contract of `ask --json`. A field is null where nothing looked: there is no encoder yet."""
-    felt = turn.understanding
+    """The contract of `ask --json`. A field is null where nothing looked."""
+    from samantha.core.events import emotion_json, risk_json
+
     return {
         "reply": turn.reply.text,
-        "emotion": None if felt.emotion is None else asdict(felt.emotion),
-        "risk": None if felt.risk is None else asdict(felt.risk),
+        "emotion": emotion_json(turn.understanding.emotion),
+        "risk": risk_json(turn.understanding.risk),
         "memories": [asdict(memory) for memory in turn.memories],
         "timings": asdict(turn.reply.usage),
         "finish": turn.reply.finish,
@@ -169,6 +173,11 @@ def serve(context: click.Context) -> None:
 
     settings = settings_of(context)
     asyncio.run(serve_api(settings, language=language_of(settings)))
+
+
+samantha.add_command(evaluate)
+samantha.add_command(feel)
+samantha.add_command(train)
 
 
 def main() -> None:

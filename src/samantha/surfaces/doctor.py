@@ -11,7 +11,15 @@ from typing import Literal
 from samantha.core.errors import SamanthaError
 from samantha.core.text import Text, text
 from samantha.settings import Settings, without_login
-from samantha.wiring import endpoint_models, open_journal, open_persona, open_voice, ready_brain
+from samantha.wiring import (
+    encoder_folder,
+    endpoint_models,
+    open_encoder,
+    open_journal,
+    open_persona,
+    open_voice,
+    ready_brain,
+)
 
 ROOM_FOR_A_BRAIN = 500_000_000  # bytes: the file as fetched and as baked, with some to spare
 
@@ -34,6 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
         await _journal(settings),
         _persona(settings),
         await _brain(settings),
+        _encoder(settings),
         *_voice(settings),
     ]
 
@@ -116,6 +125,27 @@ async def _brain(settings: Settings) -> Finding:
         )
     except SamanthaError as error:
         return Finding(what, "bad", error.text)
+
+
+def _encoder(settings: Settings) -> Finding:
+    what = text("Encoder")
+    try:
+        encoder = open_encoder(settings)
+    except SamanthaError as error:
+        return Finding(what, "bad", error.text)
+    size = round(sum(path.stat().st_size for path in encoder_folder().iterdir()) / 1e6)
+    if not encoder.heads:
+        return Finding(what, "good", text("understands feelings, {size} MB", size=size))
+    return Finding(
+        what,
+        "good",
+        text(
+            "understands feelings, {size} MB, with {count} heads of your own: {heads}",
+            size=size,
+            count=len(encoder.heads),
+            heads=", ".join(encoder.heads),
+        ),
+    )
 
 
 def _voice(settings: Settings) -> list[Finding]:

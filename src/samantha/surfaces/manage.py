@@ -35,13 +35,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 @click.pass_context
 def pull(context: click.Context, name: str) -> None:
     """Fetch a brain, check it and make it ready; without NAME the default one."""
-    from samantha.wiring import ready_brain
+    from samantha import wiring
 
     settings = settings_of(context, {"model.name": name} if name else {})
     language = language_of(settings)
     with progress_on_stderr(language) as progress:
-        ready = ready_brain(settings, progress=progress)
-    tell(text("'{name}' is ready: {path}", name=ready.name, path=ready.path), language)
+        name, path = wiring.pull(settings, progress=progress)
+    tell(text("'{name}' is ready: {path}", name=name, path=path), language)
 
 
 _WHERE = {"here": text("here"), "catalogue": text("to fetch")}

@@ -61,6 +61,7 @@ class _Shown:
             DownloadColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
+            redirect_stdout=sys.stdout.isatty(),  # results that go into a file must not come to the bar
         )
         self._bar.start()
         return self._bar

@@ -18,7 +18,9 @@ from typing import Self
 from anyio.from_thread import start_blocking_portal
 
 from samantha.core.events import Event, Failed, Said
-from samantha.core.types import Conversation, Message
+from samantha.core.ports import READ_BACK
+from samantha.core.types import Conversation, Message, Mood
+from samantha.mind.feeling import mood
 from samantha.settings import load
 from samantha.wiring import Open, open_samantha
 
@@ -69,6 +71,15 @@ class Samantha:
             telling.end()
             if self._telling.get(caller) is telling:
                 del self._telling[caller]
+
+    def mood(self) -> Mood | None:
+        """How you have sounded, in this conversation and in the days before; None where nothing was said yet."""
+        return asyncio.run_coroutine_threadsafe(self._mood(), self._home.loop).result()
+
+    async def _mood(self) -> Mood | None:
+        now, here = self._open.companion.clock.now(), self._conversation
+        readings = await self._open.threads.readings(here.person, now - READ_BACK)
+        return mood(readings, None, now=now, thread=here.thread)
 
     def close(self) -> None:
         """Interrupt what is still being said, free the model and close the journal."""

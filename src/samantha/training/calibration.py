@@ -67,7 +67,9 @@ def best_thresholds(labels: Floats, probabilities: Floats, *, few: int = 30) -> 
         true = float((found * truth).sum())
         return 2 * true / max(1.0, float(found.sum() + truth.sum()))
 
-    table = np.array([[f1(truth, each >= at) for at in grid] for truth, each in zip(labels.T, probabilities.T, strict=True)])
+    table = np.array(
+        [[f1(truth, each >= at) for at in grid] for truth, each in zip(labels.T, probabilities.T, strict=True)]
+    )
     common = grid[table.mean(0).argmax()]
     positives = labels.sum(0)
     own = np.array([grid[_smooth(row).argmax()] for row in table])

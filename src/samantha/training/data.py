@@ -33,7 +33,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Token ids and mask (batch, tokens), targets by head ((batch) or (batch, labels); -1 is unknown), teacher vectors."""
+    """Token ids, mask (batch, tokens), targets by head ((batch) or (batch, labels); -1 is unknown), teacher vectors."""
 
     ids: Tensor
     mask: Tensor
@@ -91,7 +91,7 @@ def _names(cell: str) -> set[str]:
 def _sentiment(emotions: set[str]) -> dict[str, int]:
     """The sentiment that a comment's emotions agree on; nothing where they do not."""
     found = {SENTIMENT_OF_EMOTION[name] for name in emotions} - {None}
-    return {"sentiment": SENTIMENTS.index(found.pop())} if len(found) == 1 else {}  # type: ignore[arg-type]
+    return {"sentiment": SENTIMENTS.index(found.pop())} if len(found) == 1 else {}
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ def endless(examples: Sequence[Example], size: int, *, seed: int, pool: int = 16
             yield from chance.sample(batches, len(batches))
 
 
-def mixed(sources: Mapping[str, Iterator[list[Example]]], shares: Mapping[str, float], *, seed: int) -> Iterator[list[Example]]:
+def mixed(
+    sources: Mapping[str, Iterator[list[Example]]], shares: Mapping[str, float], *, seed: int
+) -> Iterator[list[Example]]:
     """Batches for ever from several sources, drawn in proportion to their shares (multi-task sampling)."""
     chance, names = random.Random(seed), list(sources)
     while True:

@@ -6,19 +6,17 @@ at full range two products of 8-bit numbers overflow the 16-bit sums of processo
 would give other results on other machines. Not here: thresholds and the manifest (`samantha.recipes.encoder`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer
 from torch import Tensor
 
-from samantha.training.data import padded
 from samantha.training.models.encoder import Shape
 
 LARGEST = 63  # of a stored weight: 255 * 63 * 2 fits into 16 bits
@@ -35,7 +33,7 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.stored: dict[str, onnx.TensorProto] = {}
 
-    def add(self, operator: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: object) -> str:
+    def add(self, operator: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any) -> str:
         names = [f"{operator}_{len(self.nodes)}" + (f"_{number}" if outputs > 1 else "") for number in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, domain=domain, **attributes))
         return names[0] if outputs == 1 else names[0][: -len("_0")]
@@ -59,9 +57,7 @@ class _Graph:
         """Normalization, after adding `residual` where there is one."""
         gamma, beta = self.plain(f"{name}.weight"), self.plain(f"{name}.bias")
         if residual:
-            return self.add(
-                "SkipLayerNormalization", hidden, residual, gamma, beta, domain=MICROSOFT, epsilon=epsilon
-            )
+            return self.add("SkipLayerNormalization", hidden, residual, gamma, beta, domain=MICROSOFT, epsilon=epsilon)
         return self.add("LayerNormalization", hidden, gamma, beta, axis=-1, epsilon=epsilon)
 
 
@@ -124,7 +120,9 @@ def _embedded(graph: _Graph, shape: Shape) -> str:
 
 def _layer(graph: _Graph, hidden: str, seen: str, name: str, shape: Shape) -> str:
     projected = graph.linear(hidden, f"{name}.query_key_value")
-    parts = graph.add("Split", projected, graph.keep("thirds", np.array([shape.width] * 3, np.int64)), outputs=3, axis=-1)
+    parts = graph.add(
+        "Split", projected, graph.keep("thirds", np.array([shape.width] * 3, np.int64)), outputs=3, axis=-1
+    )
     attention = graph.add(
         "MultiHeadAttention",
         *(f"{parts}_{number}" for number in range(3)),
@@ -167,20 +165,3 @@ def read_onnx(path: Path) -> dict[str, Tensor]:
         elif name.endswith((".weight", ".bias")):
             weights[name] = torch.from_numpy(array.copy())
     return weights
-
-
-class Rounded:
-    """The exported file, run as it will be, to calibrate what it says."""
-
-    def __init__(self, path: Path, tokenizer: Tokenizer) -> None:
-        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        self._tokenizer = tokenizer
-
-    def logits(self, texts: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """Head -> (texts, labels); `vector` and `pooled` too. One text at a time: its activations alone set their scale."""
-        names = [output.name for output in self._session.get_outputs()]
-        rows = []
-        for text in texts:
-            ids, mask = padded(self._tokenizer, [text])
-            rows.append(self._session.run(names, {"ids": ids.numpy(), "mask": mask.numpy()}))
-        return {name: np.concatenate([row[place] for row in rows]) for place, name in enumerate(names)}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 Batch = TypeVar("Batch")
+Model = TypeVar("Model", bound=nn.Module)
 Losses = Mapping[str, Tensor]  # part -> its scalar loss, already weighted; their sum is minimized
 Parameters = list[dict[str, object]]
 
@@ -52,12 +53,12 @@ class Log:
 
 
 def fit(
-    model: nn.Module,
+    model: Model,
     batches: Iterable[Batch],
-    loss_of: Callable[[nn.Module, Batch], Losses],
+    loss_of: Callable[[Model, Batch], Losses],
     plan: Plan,
     *,
-    score: Callable[[nn.Module], float] | None = None,
+    score: Callable[[Model], float] | None = None,
     report: Callable[[dict[str, float]], None] = lambda row: None,
     report_every: int = 100,
     rates: Mapping[str, float] | None = None,
@@ -69,8 +70,9 @@ def fit(
     """
     optimizer = torch.optim.AdamW(grouped(model, plan, rates or {}), lr=plan.rate, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.factor)
-    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(plan.average)) if plan.average else None
-    kept: nn.Module = averaged.module if averaged else model
+    moving = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+    averaged = AveragedModel(model, multi_avg_fn=moving) if plan.average else None
+    kept: Model = averaged.module if averaged else model  # type: ignore[assignment]
     log, sums, best = Log(), dict[str, float](), None
     started, since, bad = time.monotonic(), 0, 0
     model.train()
@@ -114,9 +116,7 @@ def fit(
 
 def grouped(model: nn.Module, plan: Plan, rates: Mapping[str, float]) -> Parameters:
     """Parameters in groups by learning rate and weight decay: vectors and embeddings are not decayed."""
-    embeddings = {
-        f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Embedding)
-    }
+    embeddings = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, nn.Embedding)}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

@@ -3,9 +3,8 @@
 Not here: which losses a model is trained with, and their weights (the recipes).
 """
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 def multi_label(logits: Tensor, targets: Tensor, *, weights: Tensor | None = None) -> Tensor:
@@ -15,7 +14,9 @@ def multi_label(logits: Tensor, targets: Tensor, *, weights: Tensor | None = Non
     multiplies the loss of positives.
     """
     known = targets >= 0
-    each = F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0), pos_weight=weights, reduction="none")
+    each = functional.binary_cross_entropy_with_logits(
+        logits, targets.clamp(min=0), pos_weight=weights, reduction="none"
+    )
     return (each * known).sum() / known.any(-1).sum().clamp(min=1)
 
 
@@ -24,26 +25,15 @@ def one_label(logits: Tensor, targets: Tensor, *, weights: Tensor | None = None,
     known = targets >= 0
     if not known.any():
         return logits.sum() * 0.0
-    return F.cross_entropy(logits[known], targets[known], weight=weights, label_smoothing=smoothing)
+    return functional.cross_entropy(logits[known], targets[known], weight=weights, label_smoothing=smoothing)
 
 
 def same_direction(vectors: Tensor, teacher: Tensor) -> Tensor:
-    """One minus the cosine to the teacher's vectors (Reimers & Gurevych 2020 use the squared distance, which for unit
-    vectors is twice this). `teacher` (batch, width); a row of zeros is no teacher.
+    """One minus the cosine to the teacher's vectors (for unit vectors, half the squared
+    distance that Reimers & Gurevych 2020 use). `teacher` (batch, width); a row of zeros is no teacher.
     """
     known = teacher.abs().sum(-1) > 0
-    return ((1 - F.cosine_similarity(vectors, teacher, dim=-1)) * known).sum() / known.sum().clamp(min=1)
-
-
-def agreement(first: Tensor, second: Tensor, targets: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence of two passes with other dropout, label by label (R-Drop, Liang et al. 2021).
-
-    `first`, `second` (batch, labels) are logits of independent labels.
-    """
-    known = (targets >= 0).any(-1)
-    p, q = torch.sigmoid(first), torch.sigmoid(second)
-    each = (p - q) * (first - second)  # KL(p||q) + KL(q||p) of Bernoulli variables
-    return (each.sum(-1) * known).sum() / known.sum().clamp(min=1) / 2
+    return ((1 - functional.cosine_similarity(vectors, teacher, dim=-1)) * known).sum() / known.sum().clamp(min=1)
 
 
 def class_weights(counts: Tensor, *, power: float = 0.5, largest: float = 5.0) -> Tensor:

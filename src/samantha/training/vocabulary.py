@@ -46,10 +46,10 @@ def first_embeddings(
     total = torch.zeros(len(embeddings))
     together: dict[str, Counter[int]] = {character: Counter() for character in characters}
     for english, chinese in pairs:
-        ids = set(tokenizer.encode(english, add_special_tokens=False).ids)
-        total[list(ids)] += 1
+        there = set(tokenizer.encode(english, add_special_tokens=False).ids)
+        total[list(there)] += 1
         for character in set(chinese) & together.keys():
-            together[character].update(ids)
+            together[character].update(there)
     middle, spread = embeddings.mean(0), embeddings.std()
     rows = []
     for character in characters:

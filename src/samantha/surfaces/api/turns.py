@@ -1,10 +1,12 @@
-"""Samantha's own routes: a turn as a stream of its events, and the threads of a person.
+"""Samantha's own routes: a turn as a stream of its events, the threads of a person, and how they have been.
 
 `POST /api/turns` is `Companion.respond()` on the wire, each event as `event_json` has it.
 Not here: the OpenAI protocol (`openai.py`).
 """
 
 import uuid
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
@@ -12,16 +14,18 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from samantha.core.events import Decided, Event, Failed, Notice, event_json
-from samantha.core.ports import Thread
+from samantha.core.events import Decided, Event, Failed, Notice, event_json, mood_json
+from samantha.core.ports import READ_BACK, Thread
 from samantha.core.text import text
-from samantha.core.types import Conversation, Message
+from samantha.core.types import Conversation, Message, Reading
 from samantha.language import Language, translate
+from samantha.mind.feeling import mood
 from samantha.surfaces.api.replies import Refusal, json_response, language_asked, refusal_of, to_json
 from samantha.surfaces.api.service import Service
 from samantha.surfaces.api.streams import EventStream
 
 Id = Annotated[str, Field(pattern=r"^[\w.:@-]+$", max_length=128)]
+Days = Annotated[int, Field(ge=1, le=3660)]
 Person = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$", max_length=256)]
 
 _STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
@@ -60,6 +64,7 @@ class Turns:
             APIRoute("/api/threads", self.threads, methods=["GET"]),
             APIRoute("/api/threads/{thread}", self.history, methods=["GET"]),
             APIRoute("/api/threads/{thread}/undo", self.undo, methods=["POST"]),
+            APIRoute("/api/mood", self.mood, methods=["GET"]),
         ]
 
     async def answer(self, request: Request, body: TurnBody) -> Response:
@@ -94,6 +99,24 @@ class Turns:
             await self._require(thread, person)
         return json_response({"undone": undone and _message_json(undone)})
 
+    async def mood(
+        self,
+        person: Annotated[Person, Query()] = "me",
+        thread: Annotated[Id | None, Query()] = None,
+        days: Annotated[Days, Query()] = READ_BACK.days,
+    ) -> Response:
+        """How the person is in a conversation and was before, and how each message of the last days sounded."""
+        now = self._service.companion.clock.now()
+        since = now - max(READ_BACK, timedelta(days=days))
+        readings = await self._service.threads.readings(person, since)
+        shown = [each for each in readings if now - each.at <= timedelta(days=days)]
+        return json_response(
+            {
+                "mood": mood_json(mood(readings, None, now=now, thread=thread)),
+                "readings": [_reading_json(each) for each in shown],
+            }
+        )
+
     async def _require(self, thread: str, person: str) -> None:
         if thread not in {each.id for each in await self._service.threads.list(person)}:
             raise Refusal(text("There is no conversation '{thread}'. GET /api/threads lists them.", thread=thread), 404)
@@ -118,6 +141,10 @@ def _thread_json(thread: Thread) -> dict[str, Any]:
         "turns": thread.turns,
         "updated": thread.updated.isoformat(),
     }
+
+
+def _reading_json(reading: Reading) -> dict[str, Any]:
+    return asdict(reading) | {"at": reading.at.isoformat()}
 
 
 def _message_json(message: Message) -> dict[str, Any]:

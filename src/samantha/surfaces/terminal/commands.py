@@ -14,6 +14,7 @@ from samantha.core.ports import Thread
 from samantha.core.text import Text, text
 from samantha.core.types import Prompt, Turn
 from samantha.language import translate
+from samantha.surfaces.terminal.feelings import sentences
 from samantha.surfaces.terminal.session import Session
 
 LISTED = 20  # threads
@@ -29,6 +30,7 @@ class Command:
     summary: Text
     run: Callable[[Session, str], Awaitable[None]]
     aliases: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # what the argument may be, for completing it
 
 
 async def take(session: Session, line: str) -> None:
@@ -152,6 +154,34 @@ async def context(session: Session, _: str) -> None:
         )
 
 
+async def feelings(session: Session, argument: str) -> None:
+    match argument:
+        case "on" | "off":
+            session.shows_feelings = argument == "on"
+        case "":
+            pass
+        case _:
+            raise UsageError(
+                "'{argument}' is neither on nor off. Write /feelings on or /feelings off.", argument=argument
+            )
+    if session.shows_feelings:
+        session.screen.notice(
+            text("After each message stands the feeling that she hears in it. /feelings off ends it.")
+        )
+    else:
+        session.screen.notice(text("The feelings that she hears are not shown. /feelings on shows them."))
+
+
+async def mood(session: Session, _: str) -> None:
+    found = await session.mood()
+    if found is None:
+        session.screen.say(text("She has not heard enough to tell. Say something first."))
+        return
+    for sentence in sentences(found):
+        session.screen.say(sentence)
+    session.screen.notice(text("That is a guess from words alone."))
+
+
 async def save(session: Session, file: str) -> None:
     from samantha.surfaces.terminal import transcript  # JSON and dates are only for who saves
 
@@ -179,6 +209,15 @@ COMMANDS = (
     Command("new", "", text("begin another conversation"), new, ("新对话",)),
     Command("threads", "[NUMBER]", text("your conversations, or go on with one"), threads, ("history", "对话")),
     Command("context", "", text("what she reads, in tokens"), context, ("上下文",)),
+    Command(
+        "feelings",
+        "[on|off]",
+        text("show the feeling that she hears in each message"),
+        feelings,
+        ("情绪",),
+        choices=("on", "off"),
+    ),
+    Command("mood", "", text("how you have sounded, and what changed"), mood, ("心情",)),
     Command("save", "[FILE]", text("write the conversation into a file (.md or .json)"), save, ("保存",)),
     Command("quit", "", text("leave"), leave, ("exit", "q", "bye", "退出")),
 )
@@ -187,7 +226,8 @@ COMMANDS = (
 def context_parts(turn: Turn, prompt: Prompt, counts: list[int], *, context: int) -> list[tuple[Text, int]]:
     """Where the tokens of the brain's context went. `counts` are those of `prompt.messages`."""
     history = len(turn.history) - prompt.dropped
-    newest = 2 if len(prompt.messages) > 2 and prompt.messages[-2].role == "system" else 1
+    noted = bool(turn.support.note) and turn.support.note in (each.text for each in prompt.messages[-2:-1])
+    newest = 2 if noted else 1
     examples = len(prompt.messages) - 1 - history - newest
     said = turn.reply.usage.completion_tokens
     conversation = sum(counts[1 + examples : 1 + examples + history])
@@ -196,7 +236,8 @@ def context_parts(turn: Turn, prompt: Prompt, counts: list[int], *, context: int
         (text("persona"), counts[0]),
         *([(text("examples ({count} messages)", count=examples), shown)] if examples else []),
         (text("conversation ({count} messages)", count=history), conversation),
-        (text("your newest message"), sum(counts[-newest:])),
+        *([(text("note about how you feel"), counts[-2])] if noted else []),
+        (text("your newest message"), counts[-1]),
         (text("her newest reply"), said),
     ]
     room = context - prompt.limit

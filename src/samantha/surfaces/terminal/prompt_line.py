@@ -84,7 +84,7 @@ async def written_before(threads: Threads, person: str) -> list[str]:
 
 
 class _Commands(Completer):
-    """Names of commands after a slash, and of personas after /persona."""
+    """Names of commands after a slash, and what may follow them."""
 
     def __init__(self, personas: Callable[[], Sequence[str]], language: Language) -> None:
         self._personas = personas
@@ -99,9 +99,11 @@ class _Commands(Completer):
                 if command.name.startswith(written[1:]):
                     meaning = translate(command.summary, self._language)
                     yield Completion(f"/{command.name}", -len(written), display_meta=meaning)
-        elif written.startswith("/persona "):
-            begun = written.removeprefix("/persona ")
-            yield from (Completion(name, -len(begun)) for name in self._personas() if name.startswith(begun))
+            return
+        name, _, begun = written[1:].partition(" ")
+        fixed = {command.name: command.choices for command in COMMANDS}.get(name, ())
+        choices = self._personas() if name == "persona" else fixed
+        yield from (Completion(each, -len(begun)) for each in choices if each.startswith(begun))
 
 
 def _begins_a_command(written: str) -> bool:

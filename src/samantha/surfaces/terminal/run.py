@@ -39,7 +39,14 @@ async def run(settings: "Settings", *, language: Language, resume: bool = False)
         screen = open_screen(sys.stdin, sys.stdout, sys.stderr, language=language)
         speak = await stack.enter_async_context(_voice(settings, screen))
         doors = _doors(opened, language)
-        session = Session(companion=opened.companion, threads=opened.threads, screen=screen, doors=doors, speak=speak)
+        session = Session(
+            companion=opened.companion,
+            threads=opened.threads,
+            screen=screen,
+            doors=doors,
+            speak=speak,
+            shows_feelings=settings.feeling.show,
+        )
         return await chat(session, stdin=sys.stdin, resume=resume)
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 
 from samantha.companion import Companion
 from samantha.core.errors import SamanthaError
-from samantha.core.events import Failed, Finished, Notice, Said
-from samantha.core.ports import Thread, Threads
+from samantha.core.events import Failed, Felt, Finished, Notice, Said
+from samantha.core.ports import READ_BACK, Thread, Threads
 from samantha.core.text import text
-from samantha.core.types import Conversation, Message, Turn
+from samantha.core.types import Conversation, Message, Mood, Turn
 from samantha.language import Language
+from samantha.mind.feeling import mood
 from samantha.surfaces.speaking import SpeakingQueue
+from samantha.surfaces.terminal.feelings import word
 from samantha.surfaces.terminal.screen import PlainScreen
 
 
@@ -38,6 +40,7 @@ class Session:
     doors: Doors
     speak: SpeakingQueue | None = None
     thread: str = field(default_factory=lambda: uuid.uuid4().hex)
+    shows_feelings: bool = False  # a word after each message
 
     person: str = field(default="me", init=False)
     newest: Turn | None = field(default=None, init=False)
@@ -66,6 +69,8 @@ class Session:
             async with aclosing(events) as stream:
                 async for event in stream:
                     match event:
+                        case Felt(understanding) if self.shows_feelings and understanding.emotion:
+                            self.screen.notice(word(understanding.emotion))
                         case Notice(_, notice):
                             self.screen.notice(notice)
                         case Said(piece):
@@ -101,6 +106,12 @@ class Session:
     async def history(self) -> tuple[Message, ...]:
         """The conversation so far, oldest first."""
         return await self.threads.history(self.person, self.thread)
+
+    async def mood(self) -> Mood | None:
+        """How the person has been, here and in the days before."""
+        now = self.companion.clock.now()
+        readings = await self.threads.readings(self.person, now - READ_BACK)
+        return mood(readings, None, now=now, thread=self.thread)
 
     async def begin_anew(self) -> None:
         """Go on in a thread of its own."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,12 @@ class Layer(nn.Module):
             part.view(per_head).transpose(1, 2) for part in self.query_key_value(hidden).split(width, dim=-1)
         )
         dropout = self.dropout if self.training else 0.0
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
         attended = self.attended(seen.transpose(1, 2).reshape(batch, tokens, width))
-        hidden = self.attention_norm(hidden + F.dropout(attended, self.dropout, self.training))
-        fed = self.down(F.gelu(self.up(hidden)))
-        return self.norm(hidden + F.dropout(fed, self.dropout, self.training))
+        hidden = self.attention_norm(hidden + functional.dropout(attended, self.dropout, self.training))
+        fed = self.down(functional.gelu(self.up(hidden)))
+        fed_back: Tensor = self.norm(hidden + functional.dropout(fed, self.dropout, self.training))
+        return fed_back
 
 
 class Trunk(nn.Module):
@@ -68,8 +69,8 @@ class Trunk(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """`ids` and `mask` (batch, tokens); hidden states (batch, tokens, width)."""
-        hidden = self.norm(self.tokens(ids) + self.positions.weight[: ids.shape[1]])
-        hidden = F.dropout(hidden, self.dropout, self.training)
+        hidden: Tensor = self.norm(self.tokens(ids) + self.positions.weight[: ids.shape[1]])
+        hidden = functional.dropout(hidden, self.dropout, self.training)
         for layer in self.layers:
             hidden = layer(hidden, mask[:, None, None, :].bool())
         return hidden
@@ -86,8 +87,9 @@ class Head(nn.Module):
 
     def forward(self, pooled: Tensor) -> Tensor:
         """`pooled` (batch, 2 * width); logits (batch, labels)."""
-        hidden = F.gelu(self.hidden(F.dropout(pooled, self.dropout, self.training)))
-        return self.labels(F.dropout(hidden, self.dropout, self.training))
+        hidden = functional.gelu(self.hidden(functional.dropout(pooled, self.dropout, self.training)))
+        logits: Tensor = self.labels(functional.dropout(hidden, self.dropout, self.training))
+        return logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ class Encoder(nn.Module):
         self.trunk = Trunk(shape, dropout=dropout)
         self.vector = nn.Linear(shape.width, shape.width, bias=False)
         nn.init.eye_(self.vector.weight)
-        self.heads = nn.ModuleDict({name: Head(shape.width, size, dropout=dropout) for name, size in shape.heads.items()})
+        self.heads = nn.ModuleDict(
+            {name: Head(shape.width, size, dropout=dropout) for name, size in shape.heads.items()}
+        )
 
     def forward(self, ids: Tensor, mask: Tensor) -> Output:
         """`ids` (batch, tokens) of int64; `mask` the same, 1 for a token and 0 for padding."""
@@ -117,7 +121,7 @@ class Encoder(nn.Module):
         mean = (hidden * weight).sum(1) / weight.sum(1)
         highest = hidden.masked_fill(weight == 0, -torch.inf).amax(1)
         pooled = torch.cat([mean, highest], dim=-1)
-        vector = F.normalize(self.vector(mean), dim=-1)
+        vector = functional.normalize(self.vector(mean), dim=-1)
         return Output(vector, pooled, {name: head(pooled) for name, head in self.heads.items()})
 
 

@@ -1,0 +1,1 @@
+"""How well she does, on public test sets and on utterances written for it: sets, metrics, suites, reports."""

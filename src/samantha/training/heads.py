@@ -1,0 +1,134 @@
+"""Heads of one's own: a linear classifier on the frozen states of the encoder, from a few examples a class.
+
+The way of SetFit (Tunstall et al. 2022) without its fine-tuning: the encoder stays as it is, so that one pass serves
+every head. Not here: where the head is kept (`samantha.adapters.onnx_encoder`).
+"""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
+
+from samantha.adapters.onnx_encoder import OwnHead, Readout, features_of
+from samantha.core.errors import TrainingError
+
+FEW = 64  # examples a class up to which its name counts as one more example
+STRENGTH = 100.0  # inverse of the L2 penalty; features have unit length, so that little penalty is needed
+TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "utterance"), ("label", "category", "intent", "class")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Texts with one label each."""
+
+    texts: list[str]
+    labels: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(set(self.labels))
+
+
+def read_csv(path: Path) -> Labelled:
+    """A CSV file with a header and two columns, text and label.
+
+    Raises `TrainingError` where there is no such file, no such columns, fewer than two labels, or fewer than two
+    examples of one.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TrainingError(
+            "'{path}' cannot be read: {reason}. Give a CSV file in UTF-8 with the columns text and label.",
+            path=path,
+            reason=error,
+        ) from error
+    columns = [name for name in (rows[0] if rows else {}) if name]
+    text = next((name for name in columns if name.strip().lower() in TEXT_COLUMNS), None)
+    label = next((name for name in columns if name.strip().lower() in LABEL_COLUMNS), None)
+    if text is None or label is None:
+        raise TrainingError(
+            "'{path}' has the columns {columns}. It needs a header with the columns text and label.",
+            path=path,
+            columns=", ".join(columns) or "(none)",
+        )
+    pairs = [((row[text] or "").strip(), (row[label] or "").strip()) for row in rows]
+    if missing := next((number for number, pair in enumerate(pairs, start=2) if not all(pair)), None):
+        raise TrainingError(
+            "'{path}' has no text or no label in line {line}. Fill it in, or delete the line.", path=path, line=missing
+        )
+    return checked(Labelled([said for said, _ in pairs], [named for _, named in pairs]), source=str(path))
+
+
+def checked(data: Labelled, *, source: str) -> Labelled:
+    """`data`, if a head can be trained on it."""
+    counts = Counter(data.labels)
+    if len(counts) < 2:
+        raise TrainingError("'{source}' has fewer than two labels. A head tells at least two apart.", source=source)
+    rarest = min(counts, key=lambda name: counts[name])
+    if counts[rarest] < 2:
+        raise TrainingError(
+            "'{source}' has a single example of the label '{label}'. Give two of each at least; eight are better.",
+            source=source,
+            label=rarest,
+        )
+    return data
+
+
+def train(readout: Readout, labels: Sequence[str], names: Readout | None = None) -> OwnHead:
+    """A head for `labels`, one for each text of `readout`.
+
+    `names` reads the labels themselves, in alphabetical order, as words: with few examples a name such as
+    "card_arrival" is worth one more.
+    """
+    classes = sorted(set(labels))
+    features, known = features_of(readout.vector, readout.pooled), np.array(labels)
+    if names is not None:
+        features = np.concatenate([features, features_of(names.vector, names.pooled)])
+        known = np.concatenate([known, np.array(classes)])
+    mean = features.mean(axis=0)
+    length = np.float32(np.linalg.norm(features - mean, axis=1).mean() or 1.0)
+    model = LogisticRegression(C=STRENGTH, max_iter=500).fit((features - mean) / length, known)
+    weight, bias = np.asarray(model.coef_, np.float32), np.asarray(model.intercept_, np.float32)
+    if len(classes) == 2:  # one row for the second class stands for both
+        weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
+    return OwnHead(tuple(classes), mean, np.full_like(mean, length), weight, bias)
+
+
+def as_words(label: str) -> str:
+    """`card_arrival` -> `card arrival`: what a label says when it is read."""
+    return label.replace("_", " ").replace("-", " ").strip("? ")
+
+
+def few_shot(labels: Sequence[str]) -> bool:
+    """Whether the names of the labels should be among the examples."""
+    return len(labels) <= FEW * len(set(labels))
+
+
+def split(labels: Sequence[str], *, share: float = 0.2, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices to train on and to check with; where a label has fewer than five examples, nothing to check with."""
+    everything = np.arange(len(labels))
+    if min(Counter(labels).values()) < 5 or len(labels) * share < len(set(labels)):
+        return everything, everything[:0]
+    kept, checked_with = train_test_split(everything, test_size=share, random_state=seed, stratify=list(labels))
+    return kept, checked_with
+
+
+def part(readout: Readout, rows: NDArray[np.int64]) -> Readout:
+    """Some rows of `readout`."""
+    return Readout(
+        readout.vector[rows], readout.pooled[rows], {head: each[rows] for head, each in readout.probabilities.items()}
+    )
+
+
+def accuracy(head: OwnHead, readout: Readout, labels: Sequence[str]) -> float:
+    """Share of `labels` that the head's most probable ones are."""
+    found = head.probabilities(readout.vector, readout.pooled).argmax(axis=-1)
+    return round(float(np.mean([head.labels[index] == label for index, label in zip(found, labels, strict=True)])), 4)

@@ -1,0 +1,93 @@
+"""The loop on a network small enough to watch."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from samantha.training import data, objectives
+from samantha.training.data import Batch, Example
+from samantha.training.loop import Losses, Plan, fit, grouped
+from samantha.training.models.encoder import Encoder, Shape
+
+
+def twenty() -> list[Example]:
+    said = [
+        f"{start} {word} {end}"
+        for start in ("i am so", "the film was")
+        for word in ("happy", "sad")
+        for end in "! . today very it".split()
+    ]
+    return [Example(one, {"level": int("sad" in one), "emotion": (float("happy" in one), 0.0, 1.0)}) for one in said]
+
+
+def losses(network: nn.Module, batch: Batch) -> Losses:
+    output = network(batch.ids, batch.mask)
+    return {
+        "level": objectives.one_label(output.logits["level"], batch.targets["level"]),
+        "emotion": objectives.multi_label(output.logits["emotion"], batch.targets["emotion"]),
+    }
+
+
+def test_the_loss_falls_on_twenty_memorised_examples(shape: Shape, tokenizer: Tokenizer) -> None:
+    torch.manual_seed(0)
+    network = Encoder(shape, dropout=0.0)
+    collate = data.Collator(tokenizer, shape.heads, frozenset({"level"}), width=shape.width)
+    batches = map(collate, data.endless(twenty(), 5, seed=0))
+    log = fit(network, batches, losses, Plan(steps=120, rate=3e-3), report_every=20)
+    assert log.rows[-1]["level"] < 0.05 < 0.3 < log.rows[0]["level"]
+    ids, mask = data.padded(tokenizer, [one.text for one in twenty()])
+    assert network(ids, mask).logits["level"].argmax(-1).tolist() == [one.labels["level"] for one in twenty()]
+
+
+def numbers(model: nn.Module, batch: float) -> Losses:
+    return {"squared": (model(torch.ones(1, 1)) - batch).square().mean()}
+
+
+def always(value: float) -> Iterator[float]:
+    while True:
+        yield value
+
+
+def test_it_stops_when_the_score_no_longer_rises_and_keeps_the_best_weights() -> None:
+    seen: list[float] = []
+
+    def score(model: nn.Module) -> float:
+        seen.append(model(torch.ones(1, 1)).item())
+        return [1.0, 3.0, 2.0, 2.0, 9.0][len(seen) - 1]
+
+    model = nn.Linear(1, 1)
+    plan = Plan(steps=100, rate=0.1, evaluate_every=10, patience=2)
+    log = fit(model, always(5.0), numbers, plan, score=score)
+    assert (log.best, log.best_step, log.stopped_early) == (3.0, 20, True)
+    assert model(torch.ones(1, 1)).item() == pytest.approx(seen[1])
+
+
+def test_the_average_of_the_weights_lags_behind_them() -> None:
+    torch.manual_seed(0)
+    plain, averaged = nn.Linear(1, 1), nn.Linear(1, 1)
+    averaged.load_state_dict(plain.state_dict())
+    fit(plain, always(5.0), numbers, Plan(steps=30, rate=0.1))
+    fit(averaged, always(5.0), numbers, Plan(steps=30, rate=0.1, average=0.95))
+    assert averaged(torch.ones(1, 1)).item() < plain(torch.ones(1, 1)).item()
+
+
+def test_the_rate_rises_and_then_falls_to_zero() -> None:
+    plan = Plan(steps=100, warmup=0.1)
+    assert [round(plan.factor(step), 2) for step in (0, 4, 9, 10, 55, 100)] == [0.1, 0.5, 1.0, 1.0, 0.5, 0.0]
+
+
+def test_embeddings_norms_and_biases_are_not_decayed(shape: Shape) -> None:
+    network = Encoder(shape)
+    groups = grouped(network, Plan(steps=1, rate=1.0, decay=0.1), {"heads": 5.0})
+    assert sorted((group["lr"], group["weight_decay"]) for group in groups) == [
+        (1.0, 0.0),
+        (1.0, 0.1),
+        (5.0, 0.0),
+        (5.0, 0.1),
+    ]
+    undecayed = {id(one) for group in groups if not group["weight_decay"] for one in group["params"]}  # type: ignore[attr-defined]
+    assert id(network.trunk.tokens.weight) in undecayed
+    assert id(network.trunk.layers[0].up.weight) not in undecayed
