@@ -62,7 +62,7 @@ class Weight:
     sources: tuple[tuple[Part, ...], ...]  # each source is the parts that make the file, in order
     size: int = 0  # bytes; 0: not known
     sha256: str = ""
-    role: str = "brain"  # or "entities": finds names and dates
+    role: str = "brain"  # or "entities": finds names and dates; "trunk": what the encoder is trained from
     description: str = ""
     licence: str = ""
     languages: tuple[str, ...] = ()  # ISO 639-1

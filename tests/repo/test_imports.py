@@ -45,22 +45,26 @@ ALSO = {
 }
 
 # Libraries with native code, or heavy ones -> the only places that may import them.
-HOME = {
+HOME: dict[str, str | tuple[str, ...]] = {
     "ctranslate2": "samantha.adapters.whisper",
     "fastapi": "samantha.surfaces.api",
     "gguf": "samantha.gguf_files",
     "hibari_tts": "samantha.adapters.hibari",
     "onnx": "samantha.training",
-    "onnxruntime": "samantha.adapters.onnx",
+    "onnxruntime": ("samantha.adapters.onnx_encoder", "samantha.training"),  # what was exported is run and compared
     "py3langid": "samantha.adapters.language_identification",
     "psycopg": "samantha.adapters.postgres",
     "sklearn": "samantha.training",
     "sounddevice": "samantha.adapters.sound_device",
     "spacy": "samantha.adapters.spacy_entities",
     "sqlite3": "samantha.adapters.sqlite",
+    "tokenizers": ("samantha.adapters.onnx_encoder", "samantha.training", "samantha.recipes.encoder"),
     "torch": "samantha.training",
     "xllamacpp": "samantha.adapters.llama",
 }
+
+
+PACKAGES = packages_distributions()
 
 
 @pytest.mark.parametrize("module", modules())
@@ -104,12 +108,13 @@ def test_an_adapter_imports_its_library_where_it_is_used(module: str) -> None:
 
 def test_the_declared_dependencies_are_those_imported(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {_distribution(line) for line in project["dependencies"] + project["optional-dependencies"]["voice"]}
-    used = {name.split(".")[0] for tree in modules().values() for name in imports(tree)}
-    foreign = used - sys.stdlib_module_names - {"samantha"}
-    known = packages_distributions()
-    # pip runs as a process
-    assert {_normal(known[name][0]) if name in known else _normal(name) for name in foreign} | {"pip"} == declared
+    extras = project["optional-dependencies"]
+    declared = {_distribution(line) for line in project["dependencies"] + extras["voice"]}
+    school = {_distribution(line) for line in extras["train"]}
+    used = {name: _distributions(tree) for name, tree in modules().items()}
+    companion = {one for name, found in used.items() if _part(name) not in ("training", "recipes") for one in found}
+    assert set().union(*used.values()) | {"pip"} == declared | school  # pip runs as a process
+    assert companion <= declared
 
 
 def test_every_dependency_is_pinned(repository: Path) -> None:
@@ -119,6 +124,12 @@ def test_every_dependency_is_pinned(repository: Path) -> None:
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
     assert wanted - {"samantha-companion"} <= {_normal(pin.split("==")[0]) for pin in pins}
+
+
+def _distributions(tree: ast.Module) -> set[str]:
+    """What `tree` imports that is neither ours nor Python's, as names of the package index."""
+    foreign = {name.split(".")[0] for name in imports(tree)} - sys.stdlib_module_names - {"samantha"}
+    return {_normal(PACKAGES.get(name, [name])[0]) for name in foreign}
 
 
 def _part(module: str) -> str:

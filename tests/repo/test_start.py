@@ -18,7 +18,7 @@ HEAVY = {
         "prompt_toolkit",
         "pydantic",
     ),
-    *("rich", "sounddevice", "sqlite3", "torch", "xllamacpp"),
+    *("py3langid", "rich", "sounddevice", "spacy", "sqlite3", "tokenizers", "torch", "xllamacpp"),
 }
 MEASURE = """
 import sys, time

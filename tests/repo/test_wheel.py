@@ -34,7 +34,11 @@ def metadata(wheel: Path) -> Message:
 
 
 @pytest.mark.parametrize(
-    "file", ["py.typed", "weights.toml", "personas/samantha.toml", "locale/zh.toml", "surfaces/cli.py"]
+    "file",
+    [
+        *("py.typed", "weights.toml", "personas/samantha.toml", "locale/zh.toml", "surfaces/cli.py"),
+        *("encoder/encoder.onnx", "encoder/tokenizer.json", "encoder/manifest.json", "encoder/README.md"),
+    ],
 )
 def test_the_wheel_holds(file: str, names: set[str]) -> None:
     assert f"samantha/{file}" in names
@@ -53,7 +57,10 @@ def test_the_wheel_holds_nothing_else(names: set[str]) -> None:
 
 
 def test_the_wheel_is_small(wheel: Path) -> None:
-    assert wheel.stat().st_size < 2_000_000
+    files = ZipFile(wheel).infolist()
+    encoder = sum(file.compress_size for file in files if "/encoder/" in file.filename)
+    assert encoder < 26_000_000
+    assert wheel.stat().st_size - encoder < 2_000_000
 
 
 def test_the_licence_travels_with_it(names: set[str], metadata: Message) -> None:
@@ -71,7 +78,9 @@ def test_the_wheel_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
     ZipFile(wheel).extractall(tmp_path)
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import samantha; from samantha.language import catalogue; "
-        "assert catalogue('zh'); print(samantha.__file__, samantha.__version__, sep='\\n')"
+        "from samantha.settings import load; from samantha.wiring import open_encoder; "
+        "assert catalogue('zh'); assert open_encoder(load().settings).understood(['I miss her.'])[0].emotion; "
+        "print(samantha.__file__, samantha.__version__, sep='\\n')"
     )
     done = subprocess.run([sys.executable, "-I", "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.splitlines() == [str(tmp_path / "samantha" / "__init__.py"), __version__]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from fixtures.wheels import write_wheel
 from tiny_gguf import write_tiny_adapter, write_tiny_gguf
 
 from samantha import weights
@@ -52,12 +53,60 @@ def test_an_entry_of_the_catalogue_says_everything(weight: Weight) -> None:
     assert weight.description
     assert weight.licence
     assert weight.languages
-    assert weight.memory > weight.size > 10**7
-    assert weight.file.endswith(".gguf")
+    assert weight.size > 10**7
+    assert weight.memory > weight.size or weight.role == "trunk"  # nobody runs it
+    assert weight.file.endswith(".gguf" if weight.role == "brain" else ".whl")
     assert not weight.sha256 or len(bytes.fromhex(weight.sha256)) == 32
     for part in sum(weight.sources, ()):
         assert part.address.startswith(("index:", "hf:", "https://"))
-        assert part.member
+        assert part.member or weight.unpack  # without a member the wheel itself is the file
+
+
+def test_what_finds_entities_is_small_open_and_pinned() -> None:
+    model = weights.entities_model()
+    assert (model.licence, model.pinned, model.role) == ("MIT", True, "entities")
+    assert model.size < 20_000_000
+
+
+def test_what_finds_entities_is_no_brain(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="'en-core-web-sm' cannot talk"):
+        weights.ready(Wanted(weights.entities_model().name), folder=tmp_path)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Weight:
+    """An archive that was fetched, with a model in it and something else."""
+    path = write_wheel(tmp_path / "models", "names", {"names/names-1/meta.json": b"{}", "names/__init__.py": b""})
+    sources = ((Part("https://nowhere.invalid/names.whl"),),)
+    return Weight("names", path.name, sources, sha256=sha256_of(path), role="entities", unpack="names/names-1")
+
+
+def test_only_the_model_is_taken_out_of_an_archive(archive: Weight, tmp_path: Path) -> None:
+    folder = weights.unpacked(archive, folder=tmp_path / "models", offline=True)
+    assert folder.name == f"names.{archive.sha256[:12]}"
+    assert [path.name for path in folder.rglob("*")] == ["meta.json"]
+    assert not list((tmp_path / "models").glob(".*.tmp"))
+
+
+def test_an_archive_is_unpacked_once(archive: Weight, tmp_path: Path) -> None:
+    folder = weights.unpacked(archive, folder=tmp_path / "models")
+    (folder / "mark").touch()
+    assert (weights.unpacked(archive, folder=tmp_path / "models") / "mark").exists()
+
+
+def test_an_unpacking_that_was_killed_begins_anew(archive: Weight, tmp_path: Path) -> None:
+    left = tmp_path / "models" / f".names.{archive.sha256[:12]}.tmp" / "names"
+    left.mkdir(parents=True)
+    (left / "half").touch()
+    folder = weights.unpacked(archive, folder=tmp_path / "models")
+    assert [path.name for path in folder.rglob("*")] == ["meta.json"]
+
+
+def test_a_changed_archive_is_not_unpacked(archive: Weight, tmp_path: Path) -> None:
+    with (tmp_path / "models" / archive.file).open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ModelDamaged):
+        weights.unpacked(archive, folder=tmp_path / "models", offline=True)
 
 
 def test_names_and_files_of_the_catalogue_are_unique() -> None:
@@ -92,8 +141,8 @@ def test_files_of_one_name_from_several_places_are_kept_apart() -> None:
 
 
 def test_a_file_named_by_address_is_never_taken_for_one_of_the_catalogue() -> None:
-    for weight in weights.catalogue():
-        assert weights.find(f"hf:somebody/models/{weight.file}").file != weight.file
+    for file in [weight.file for weight in weights.catalogue() if weight.role == "brain"]:
+        assert weights.find(f"hf:somebody/models/{file}").file != file
 
 
 @pytest.mark.parametrize("address", ["hf:tiny.gguf", "hf:a/b/tiny.bin", "https://a.invalid/..%2Ftiny.gguf", "hf:a/b/"])

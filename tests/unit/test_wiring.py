@@ -1,4 +1,4 @@
-"""Another brain for a companion that talks already: one is open at the end, whatever happens meanwhile."""
+"""What is opened is closed: another brain for a companion that talks already, and her encoder."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from samantha import wiring
+from samantha.core.errors import EncoderError, ModelMissing
 from samantha.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -67,3 +68,52 @@ async def test_a_switch_interrupted_at_the_last_moment_closes_the_new_brain(clos
         await asyncio.wait([switch])
         assert (companion.generator, closed) == ("old", ["new"])
     assert closed == ["new", "old"]
+
+
+class Encoder:
+    """What of an encoder is opened and closed."""
+
+    closed = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
+    """The one that is opened."""
+    one = Encoder()
+    monkeypatch.setattr(wiring, "open_encoder", lambda settings: one)
+    return one
+
+
+async def test_her_encoder_is_opened_with_her_and_closed_with_her(encoder: Encoder, closed: list[str]) -> None:
+    async with wiring.open_samantha(Settings(data={"keep": False})) as samantha:
+        assert (samantha.companion.encoder, encoder.closed) == (encoder, 0)
+    assert encoder.closed == 1
+
+
+async def test_the_encoder_is_closed_when_there_is_no_brain(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    @asynccontextmanager
+    async def none(settings: Settings, **how: Any) -> AsyncIterator[str]:
+        raise ModelMissing("There is no brain.")
+        yield
+
+    monkeypatch.setattr(wiring, "open_generator", none)
+    with pytest.raises(ModelMissing):
+        async with wiring.open_samantha(Settings(data={"keep": False})):
+            pytest.fail("there is no brain")
+    assert encoder.closed == 1
+
+
+async def test_an_encoder_that_cannot_be_opened_closes_the_brain(
+    closed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(settings: Settings) -> None:
+        raise EncoderError("It is damaged.")
+
+    monkeypatch.setattr(wiring, "open_encoder", damaged)
+    with pytest.raises(EncoderError):
+        async with wiring.open_samantha(Settings(model={"name": "a"}, data={"keep": False})):
+            pytest.fail("there is no encoder")
+    assert closed == ["a"]

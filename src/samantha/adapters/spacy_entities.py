@@ -5,12 +5,12 @@ languages have no model. Not here: fetching it (`samantha.weights`), or telling 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from samantha.core.errors import ModelDamaged
+from samantha.core.types import Entity
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
 PART = 20_000  # characters that spaCy reads at once, which takes 60 MB
 LEFT_OUT = ("tok2vec", "tagger", "parser", "attribute_ruler", "lemmatizer")  # neither names nor sentences need them
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """Something named in a text, at `start` to `end` of its characters."""
-
-    text: str
-    label: str  # one of OntoNotes: PERSON, ORG, GPE, DATE, TIME, ...
-    start: int
-    end: int
 
 
 class SpacyEntities:

@@ -86,6 +86,16 @@ class Understanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Entity:
+    """Something named in a text, at `start` to `end` of its characters."""
+
+    text: str
+    label: str  # one of OntoNotes: PERSON, ORG, GPE, DATE, TIME, ...
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """How one message of a person sounded: what the journal keeps of an `Understanding`."""
 

@@ -140,9 +140,8 @@ def _encoder(settings: Settings) -> Finding:
         what,
         "good",
         text(
-            "understands feelings, {size} MB, with {count} heads of your own: {heads}",
+            "understands feelings, {size} MB; heads of your own: {heads}",
             size=size,
-            count=len(encoder.heads),
             heads=", ".join(encoder.heads),
         ),
     )

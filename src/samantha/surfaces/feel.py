@@ -5,8 +5,9 @@ One text, or one on each line of a file. Not here: how what is found is shown (`
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -15,14 +16,12 @@ import click
 
 from samantha.core.errors import UsageError, WeightsError
 from samantha.core.text import Language, text
-from samantha.core.types import Understanding
+from samantha.core.types import Entity, Understanding
 from samantha.surfaces.feel_results import Found, as_turn, document, show, show_line
 from samantha.surfaces.options import common_options, language_of, print_json, settings_of, tell
 from samantha.surfaces.progress import progress_on_stderr
 
 if TYPE_CHECKING:
-    from samantha.adapters.onnx_encoder import OnnxEncoder
-    from samantha.adapters.spacy_entities import Entity, SpacyEntities
     from samantha.settings import Settings
     from samantha.weights import Progress
 
@@ -96,10 +95,9 @@ class _Reader:
     def __init__(self, settings: "Settings", progress: "Progress", *, named: bool, threads: int) -> None:
         from samantha.wiring import open_encoder
 
-        self._encoder: OnnxEncoder = open_encoder(settings, threads=threads)
+        self._encoder = open_encoder(settings, threads=threads)
         self._settings, self._progress = settings, progress
         self._named = named
-        self._finder: SpacyEntities | None = None
 
     def read(self, texts: Sequence[str]) -> list[Found]:
         """What is found in each of `texts`. Nothing is found in a text without a word or a sign, and nobody looks."""
@@ -115,22 +113,24 @@ class _Reader:
             found.append(Found(said, felt, level, language, self._entities(said, language)))
         return found
 
-    def _entities(self, said: str, language: str) -> "list[Entity] | None":
+    @cached_property
+    def _look(self) -> Callable[[str], list[Entity]]:
+        from samantha.wiring import open_entities
+
+        return open_entities(self._settings, progress=self._progress).entities
+
+    def _entities(self, said: str, language: str) -> list[Entity] | None:
         if not self._named:
             return None
         if language not in READABLE or not any(map(str.isalnum, said)):
             return []
         try:
-            if self._finder is None:
-                from samantha.wiring import open_entities
-
-                self._finder = open_entities(self._settings, progress=self._progress)
-            return self._finder.entities(said)
+            return self._look(said)
         except WeightsError as error:
             self._named = False  # it would fail again for every line
             shown = language_of(self._settings)
             tell(error.text, shown)
-            tell(text("Names and dates are not looked for. `--no-entities` says so beforehand."), shown)
+            tell(text("So names and dates are not looked for. With `--no-entities` this is not said."), shown)
             return None
 
 

@@ -3,23 +3,23 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from samantha.core.text import Text, text
-from samantha.core.types import Conversation, Emotion, Level, Message, Turn, Understanding
+from samantha.core.types import Conversation, Emotion, Entity, Level, Message, Turn, Understanding
 from samantha.language import Language, translate
 from samantha.surfaces.options import echo
 
 if TYPE_CHECKING:
-    from samantha.adapters.spacy_entities import Entity
     from samantha.mind.care import Care
 
 WIDEST = 100  # cells of a line
 BAR = 20  # cells of a bar
 MOST_EMOTIONS = 5
 MOST_NAMES = 20
+MOST_LABELS = 3  # of a head of one's own
 LEAST_EMOTIONS = 3  # shown even where none is beyond its threshold
 LIKELY = 0.3  # probability from which on a kind of risk is named
 STRONG = 0.25  # of -1..1, from which on valence and arousal have a word
@@ -84,7 +84,7 @@ class Found:
     understanding: Understanding
     level: Level  # the worse of what the encoder says and what the words say
     language: str  # ISO 639-1, or "und"
-    entities: "list[Entity] | None"  # None where nobody looked
+    entities: list[Entity] | None  # None where nobody looked
 
 
 def as_turn(said: str, understanding: Understanding) -> Turn:
@@ -122,7 +122,7 @@ def show(found: Found, care: "Care", *, country: str, language: Language) -> Non
         for line, (label, _) in zip(columns(bars, width, right=(2,)), shown, strict=True):
             echo(line, dim=label not in emotion.labels)  # the encoder by itself would not call it so
         echo("")
-    rows = [(translate(what, language), translate(said, language)) for what, said in _rows(found)]
+    rows = [(translate(what, language), said) for what, said in _rows(found, language)]
     for line in columns(rows, width):
         echo(line)
     if found.level != "none":
@@ -139,9 +139,9 @@ def show_line(found: Found, language: Language) -> None:
     felt = found.understanding
     cells = (
         (10, "" if found.level == "none" else LEVELS[found.level]),
-        (15, Text(felt.emotion.strongest) if felt.emotion else ""),
+        (15, felt.emotion.strongest if felt.emotion else ""),
         (22, SENTIMENTS[felt.sentiment] if felt.sentiment else ""),
-        (24, ACTS.get(felt.act, Text(felt.act)) if felt.act else ""),
+        (24, ACTS.get(felt.act, felt.act) if felt.act else ""),
         (5, found.language if felt.emotion else ""),
     )
     row = "".join(_cell(translate(what, language), width) for width, what in cells) + " ".join(found.text.split())
@@ -152,8 +152,7 @@ def show_line(found: Found, language: Language) -> None:
 
 def strongest(emotion: Emotion) -> list[tuple[str, float]]:
     """The emotions that are worth showing, the most probable first."""
-    order = sorted(emotion.probabilities.items(), key=lambda each: -each[1])
-    return order[: min(MOST_EMOTIONS, max(LEAST_EMOTIONS, len(emotion.labels)))]
+    return _first(emotion.probabilities, min(MOST_EMOTIONS, max(LEAST_EMOTIONS, len(emotion.labels))))
 
 
 def _bar(probability: float) -> str:
@@ -161,54 +160,56 @@ def _bar(probability: float) -> str:
     return "█" * full + "░" * (BAR - full)
 
 
-def _rows(found: Found) -> Iterator[tuple[Text, Text]]:
+def _rows(found: Found, language: Language) -> Iterator[tuple[Text | str, str]]:
     felt = found.understanding
     if emotion := felt.emotion:
         pleasant = (text("unpleasant"), text("in between"), text("pleasant"))
         stirred = (text("calm"), text("in between"), text("stirred"))
-        yield text("Valence"), _placed(emotion.valence, pleasant)
-        yield text("Arousal"), _placed(emotion.arousal, stirred)
+        yield text("Valence"), _placed(emotion.valence, pleasant, language)
+        yield text("Arousal"), _placed(emotion.arousal, stirred, language)
     if felt.sentiment:
-        yield text("Sentiment"), SENTIMENTS[felt.sentiment]
+        yield text("Sentiment"), translate(SENTIMENTS[felt.sentiment], language)
     if felt.act:
-        yield text("Kind"), ACTS.get(felt.act, Text(felt.act))
+        yield text("Kind"), translate(ACTS.get(felt.act, felt.act), language)
     if found.entities:
-        yield text("Names"), _listed(_names(found.entities))
-    yield text("Language"), LANGUAGES.get(found.language, Text(found.language))
+        yield text("Names"), _listed(_names(found.entities, language), language)
+    yield text("Language"), translate(LANGUAGES.get(found.language, found.language), language)
     for head, labels in felt.heads.items():
-        best = max(labels, key=lambda label: labels[label])
-        yield Text("{head}", {"head": head}), _likely(Text("{label}", {"label": best}), labels[best])
+        yield head, _listed([f"{label} {sure:.0%}" for label, sure in _first(labels, MOST_LABELS)], language)
     if found.level != "none":
-        kinds = sorted((felt.risk.kinds if felt.risk else {}).items(), key=lambda each: -each[1])
-        likely = [_likely(KINDS.get(kind, Text(kind)), sure) for kind, sure in kinds if sure >= LIKELY]
-        yield text("Risk"), _listed([LEVELS[found.level], *likely])
+        kinds = felt.risk.kinds if felt.risk else {}
+        likely = [
+            f"{translate(KINDS.get(kind, kind), language)} {sure:.0%}"
+            for kind, sure in _first(kinds, len(kinds))
+            if sure >= LIKELY
+        ]
+        yield text("Risk"), _listed([translate(LEVELS[found.level], language), *likely], language)
 
 
-def _placed(value: float, words: tuple[Text, Text, Text]) -> Text:
+def _first(probabilities: Mapping[str, float], most: int) -> list[tuple[str, float]]:
+    """The most probable, the most probable first."""
+    return sorted(probabilities.items(), key=lambda each: -each[1])[:most]
+
+
+def _placed(value: float, words: tuple[Text, Text, Text], language: Language) -> str:
     """Where on -1..1 `value` lies, in a word and as a number."""
     word = words[0] if value <= -STRONG else words[2] if value >= STRONG else words[1]
-    return Text("{word} ({value:+.2f})", {"word": word, "value": value})
+    return f"{translate(word, language)} ({value:+.2f})"
 
 
-def _likely(what: Text, probability: float) -> Text:
-    return Text("{what} {probability:.0%}", {"what": what, "probability": probability})
-
-
-def _names(entities: "Sequence[Entity]") -> list[Text]:
+def _names(entities: Sequence[Entity], language: Language) -> list[str]:
     """Each name once, the most frequent first; of many, how many more there are."""
     counts = Counter((" ".join(entity.text.split()), entity.label) for entity in entities)
     names = [
-        Text("{name} ({kind})", {"name": name, "kind": ENTITIES.get(label, Text(label))})
+        f"{name} ({translate(ENTITIES.get(label, label), language)})"
         for (name, label), _ in counts.most_common(MOST_NAMES)
     ]
     more = len(counts) - len(names)
-    return [*names, text("{count} more", count=more)] if more else names
+    return [*names, translate(text("{count} more", count=more), language)] if more else names
 
 
-def _listed(items: Sequence[Text]) -> Text:
-    """One text of several, each still to be translated."""
-    *others, last = items
-    return text("{items}, {last}", items=_listed(others), last=last) if others else last
+def _listed(items: Sequence[str], language: Language) -> str:
+    return ("、" if language == "zh" else ", ").join(items)
 
 
 def _help(found: Found, care: "Care", *, country: str, language: Language) -> Text:

@@ -18,7 +18,7 @@ def test_the_parts_are_the_text_and_none_is_too_long(text: str, size: int) -> No
     ("text", "first"),
     [
         ("One line.\nTwo.", "One line.\n"),
-        ("One. Two words", "One. "),
+        ("One bit. Two words", "One bit. "),
         ("several words here", "several "),
         ("a" * 20, "a" * 12),
     ],
