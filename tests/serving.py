@@ -12,14 +12,14 @@ import anyio
 import httpx2
 from anyio.streams.memory import MemoryObjectSendStream
 
-from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.companion import Companion, Forgetful
 from samantha.core.ports import Delta
 from samantha.core.types import Message, Sampling
 from samantha.mind.persona import Persona
 from samantha.settings import ServerSettings
 from samantha.surfaces.api import Service, build_app
 from samantha.surfaces.api.server import open_listener, run
-from samantha.testing import ListJournal, ScriptedGenerator, ScriptedPolicy, SteppingClock
+from samantha.testing import ListJournal, ScriptedGenerator, ScriptedPolicy, SteppingClock, Unfeeling
 
 REPLY = "Hello there. How are you?"
 

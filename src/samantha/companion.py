@@ -7,7 +7,7 @@ Not here: which adapters (`samantha.wiring`), or how a surface shows the events.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from weakref import WeakValueDictionary
@@ -16,7 +16,7 @@ from samantha.core.errors import GeneratorError, MessageError, SamanthaError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import CONTEXT, Clock, Delta, Encoder, Generator, Journal, Memories, Policy
 from samantha.core.text import Language
-from samantha.core.types import Conversation, Message, Reply, Sampling, Turn, Understanding, Usage
+from samantha.core.types import Conversation, Message, Reply, Sampling, Turn, Usage
 from samantha.mind import duties, feeling, prompt
 from samantha.mind.language_of_text import language_of
 from samantha.mind.persona import Persona, as_messages, choose_examples, system_text
@@ -308,13 +308,6 @@ def _addition(turn: Turn) -> str:
 def _speakable(said: str) -> str:
     """`said` without control characters, and with U+FFFD for what was not UTF-8."""
     return _UNSPEAKABLE.sub("", _SURROGATE.sub("\ufffd", said))
-
-
-class Unfeeling:
-    """The encoder's place until there is one: understands nothing and says so."""
-
-    async def understand(self, texts: Sequence[str]) -> list[Understanding]:
-        return [Understanding() for _ in texts]
 
 
 class Forgetful:

@@ -29,6 +29,13 @@ Texts = list[str]
 Calls = list[tuple[str, str]]  # the verb and what it was given
 
 
+class Unfeeling:
+    """An encoder that understands nothing and says so."""
+
+    async def understand(self, texts: Sequence[str]) -> list[Understanding]:
+        return [Understanding() for _ in texts]
+
+
 class ScriptedGenerator:
     """Says the given replies in turn, word by word, and the last one again and again.
 

@@ -12,7 +12,7 @@ from typing import TextIO
 import pytest
 
 from samantha.adapters.sqlite import SqliteJournal
-from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.companion import Companion, Forgetful
 from samantha.core.errors import EndpointError, ModelMissing, PersonaError, SamanthaError, VoiceError
 from samantha.core.ports import Brain, Sound
 from samantha.core.types import Emotion, Message, Sampling, Understanding
@@ -22,7 +22,7 @@ from samantha.surfaces.terminal.commands import COMMANDS, take
 from samantha.surfaces.terminal.run import chat
 from samantha.surfaces.terminal.screen import PlainScreen
 from samantha.surfaces.terminal.session import Doors, Session
-from samantha.testing import ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SilentVoice, SteppingClock
+from samantha.testing import ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SilentVoice, SteppingClock, Unfeeling
 
 pytestmark = pytest.mark.anyio
 

@@ -34,11 +34,15 @@ def test_the_threshold_is_where_the_two_part() -> None:
     assert 0.33 < threshold < 0.5
 
 
-def test_at_most_the_given_share_of_crises_is_missed() -> None:
-    crisis = CHANCE.uniform(0.1, 1.0, 1000)
-    probabilities = np.stack([1 - crisis, np.zeros(1000), crisis], axis=1).astype(np.float32)
-    _, threshold = calibration.level_thresholds(probabilities, np.full(1000, 2), missed=0.1)
-    assert (crisis < threshold).mean() == pytest.approx(0.1, abs=0.01)
+@pytest.mark.parametrize(("worse", "missed", "alarms"), [(1.0, 0.5, 0.0), (3.0, 0.0, 0.4)])
+def test_a_missed_crisis_counts_more_than_a_false_alarm(worse: float, missed: float, alarms: float) -> None:
+    crises, harmless = [0.4, 0.9], [0.6, 0.6, 0.1, 0.1, 0.1]
+    crisis = np.array(crises + harmless, np.float32)
+    probabilities = np.stack([1 - crisis, np.zeros_like(crisis), crisis], axis=1)
+    truth = np.array([2] * len(crises) + [0] * len(harmless))
+    _, threshold = calibration.level_thresholds(probabilities, truth, worse=worse)
+    assert (crisis[truth == 2] < threshold).mean() == missed
+    assert (crisis[truth == 0] >= threshold).mean() == pytest.approx(alarms)
 
 
 def test_mean_average_precision_is_one_for_a_perfect_order() -> None:

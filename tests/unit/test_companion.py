@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.companion import Companion, Forgetful
 from samantha.core.errors import EndpointError, MessageError, StorageError
 from samantha.core.events import Decided, Event, Failed, Felt, Finished, Heard, Notice, Recalled, Said
 from samantha.core.ports import Brain, Delta
 from samantha.core.types import Conversation, Decision, Emotion, Message, Sampling, Understanding
 from samantha.core.understanding import CIRCUMPLEX
 from samantha.mind.persona import Example, Persona, Wording
-from samantha.testing import ListJournal, ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SteppingClock
+from samantha.testing import ListJournal, ScriptedEncoder, ScriptedGenerator, ScriptedPolicy, SteppingClock, Unfeeling
 
 pytestmark = pytest.mark.anyio
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,15 +131,21 @@ class OnnxEncoder:
     """Implements `Encoder`; `open` reads the files. One call is answered after the other."""
 
     def __init__(
-        self, session: "InferenceSession", tokenizer: "Tokenizer", manifest: Manifest, heads: Mapping[str, OwnHead]
+        self,
+        session: "InferenceSession",
+        tokenizer: "Tokenizer",
+        manifest: Manifest,
+        heads: Mapping[str, OwnHead],
+        refused: Sequence[EncoderError] = (),
     ) -> None:
-        self.manifest, self.heads = manifest, dict(heads)
+        """`refused` says which heads of one's own are left out, and why."""
+        self.manifest, self.heads, self.refused = manifest, dict(heads), tuple(refused)
         self._session, self._tokenizer = session, tokenizer
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encoder")
 
     @classmethod
     def open(cls, folder: Path, *, heads: Path | None = None, threads: int = 1) -> "OnnxEncoder":
-        """The encoder in `folder`, with the own heads in `heads`. Raises `EncoderError` where a file cannot be used."""
+        """The encoder in `folder`, with those own heads in `heads` that fit it. Raises `EncoderError`."""
         import onnxruntime
         from tokenizers import Tokenizer
 
@@ -162,7 +169,8 @@ class OnnxEncoder:
             ) from error
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        return cls(session, tokenizer, manifest, read_heads(heads, manifest.sha256) if heads else {})
+        own, refused = read_heads(heads, manifest.sha256) if heads else ({}, [])
+        return cls(session, tokenizer, manifest, own, refused)
 
     async def understand(self, texts: Sequence[str]) -> list[Understanding]:
         return await asyncio.get_running_loop().run_in_executor(self._worker, self.understood, list(texts))
@@ -301,29 +309,38 @@ def read_manifest(path: Path) -> Manifest:
         ) from error
 
 
-def read_heads(folder: Path, encoder: str) -> dict[str, OwnHead]:
-    """The person's own heads. Raises `EncoderError` where one is damaged or was trained on another encoder."""
-    heads = {}
+def read_heads(folder: Path, encoder: str) -> tuple[dict[str, OwnHead], list[EncoderError]]:
+    """The person's own heads, and why the others in `folder` are left out: no damaged one may end a conversation."""
+    heads, refused = {}, []
     for path in sorted(folder.glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                made_on = str(stored["encoder"])
-                heads[path.stem] = OwnHead(
-                    tuple(str(label) for label in stored["labels"]),
-                    *(stored[name].astype(np.float32) for name in ("mean", "scale", "weight", "bias")),
-                )
-        except (OSError, ValueError, KeyError) as error:
-            raise EncoderError(
-                "The head '{path}' cannot be read: {reason}. Delete it, or train it again.", path=path, reason=error
-            ) from error
-        if made_on != encoder:
-            raise EncoderError(
-                "The head '{path}' was trained on another encoder. Train it again with "
-                "`samantha train encoder head={name} data=FILE.csv`, or delete it.",
-                path=path,
-                name=path.stem,
+            heads[path.stem] = read_head(path, encoder)
+        except EncoderError as error:
+            refused.append(error)
+    return heads, refused
+
+
+def read_head(path: Path, encoder: str) -> OwnHead:
+    """One head. Raises `EncoderError` where it is damaged or was trained on another encoder."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            made_on = str(stored["encoder"])
+            head = OwnHead(
+                tuple(str(label) for label in stored["labels"]),
+                *(stored[name].astype(np.float32) for name in ("mean", "scale", "weight", "bias")),
             )
-    return heads
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise EncoderError(
+            "The head '{path}' cannot be read: {reason}. Delete it, or train it again.", path=path, reason=error
+        ) from error
+    if made_on != encoder:
+        raise EncoderError(
+            "The head '{path}' was trained on another encoder. Train it again with "
+            "`samantha train encoder head={name} data=FILE.csv`, or delete it.",
+            path=path,
+            name=path.stem,
+        )
+    return head
 
 
 def write_head(path: Path, head: OwnHead, *, encoder: str) -> None:

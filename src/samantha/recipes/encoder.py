@@ -50,14 +50,16 @@ class Recipe:
     held_out: int = 2000  # comments that nothing is trained on: they stop the training and calibrate
     size: int = 48  # texts in a batch
     first: Plan = field(default_factory=lambda: Plan(steps=4314, rate=1e-4, average=0.998, evaluate_every=719))
-    second: Plan = field(default_factory=lambda: Plan(steps=2000, rate=6e-5, average=0.998, evaluate_every=400))
+    second: Plan = field(
+        default_factory=lambda: Plan(steps=5000, rate=1e-4, average=0.998, evaluate_every=500, half=True)
+    )
     shares: tuple[dict[str, float], dict[str, float]] = (
         {"comments": 0.6, "chinese": 0.34, "english": 0.06},
-        {"comments": 0.4, "utterances": 0.36, "chinese": 0.14, "english": 0.03, "contrast": 0.07},
+        {"comments": 0.32, "utterances": 0.5, "chinese": 0.11, "english": 0.02, "contrast": 0.05},
     )
     weights: dict[str, float] = field(
         default_factory=lambda: {
-            "vector": 10.0,
+            "vector": 5.0,
             "emotion": 1.0,
             "sentiment": 0.5,
             "level": 2.0,

@@ -133,6 +133,8 @@ def _encoder(settings: Settings) -> Finding:
         encoder = open_encoder(settings)
     except SamanthaError as error:
         return Finding(what, "bad", error.text)
+    if encoder.refused:
+        return Finding(what, "bad", encoder.refused[0].text)
     size = round(sum(path.stat().st_size for path in encoder_folder().iterdir()) / 1e6)
     if not encoder.heads:
         return Finding(what, "good", text("understands feelings, {size} MB", size=size))

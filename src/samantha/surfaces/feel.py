@@ -96,6 +96,8 @@ class _Reader:
         from samantha.wiring import open_encoder
 
         self._encoder = open_encoder(settings, threads=threads)
+        for left_out in self._encoder.refused:
+            tell(left_out.text, language_of(settings))
         self._settings, self._progress = settings, progress
         self._named = named
 

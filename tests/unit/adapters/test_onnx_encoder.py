@@ -18,6 +18,7 @@ from samantha.adapters.onnx_encoder import (
     OnnxEncoder,
     OwnHead,
     levels,
+    read_head,
     read_heads,
     read_manifest,
     write_head,
@@ -189,19 +190,19 @@ def test_an_own_head_names_its_labels() -> None:
 
 def test_a_head_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_head(tmp_path / "topic.npz", head("大", "小"), encoder="tiny")
-    (read,) = read_heads(tmp_path, "tiny").values()
+    read = read_head(tmp_path / "topic.npz", "tiny")
     assert read.labels == ("大", "小")
     assert np.array_equal(read.weight, head("大", "小").weight)
 
 
 def test_without_a_folder_there_are_no_own_heads(tmp_path: Path) -> None:
-    assert read_heads(tmp_path / "none", "tiny") == {}
+    assert read_heads(tmp_path / "none", "tiny") == ({}, [])
 
 
 def test_a_head_of_another_encoder_is_refused(tmp_path: Path) -> None:
     write_head(tmp_path / "topic.npz", head("a", "b"), encoder="older")
     with pytest.raises(EncoderError, match=r"topic\.npz' was trained on another encoder.*head=topic"):
-        read_heads(tmp_path, "tiny")
+        read_head(tmp_path / "topic.npz", "tiny")
 
 
 def test_a_damaged_head_is_named(tmp_path: Path) -> None:
@@ -209,7 +210,16 @@ def test_a_damaged_head_is_named(tmp_path: Path) -> None:
     content = (tmp_path / "topic.npz").read_bytes()
     (tmp_path / "topic.npz").write_bytes(content[: len(content) // 2])
     with pytest.raises(EncoderError, match=r"The head '.*topic\.npz' cannot be read"):
-        read_heads(tmp_path, "tiny")
+        read_head(tmp_path / "topic.npz", "tiny")
+
+
+def test_a_head_that_cannot_be_used_leaves_the_others(tmp_path: Path) -> None:
+    write_head(tmp_path / "topic.npz", head("a", "b"), encoder="tiny")
+    write_head(tmp_path / "older.npz", head("a", "b"), encoder="older")
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    heads, refused = read_heads(tmp_path, "tiny")
+    assert list(heads) == ["topic"]
+    assert [Path(str(error.text.values["path"])).stem for error in refused] == ["broken", "older"]
 
 
 # --- files
