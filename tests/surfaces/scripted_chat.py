@@ -11,13 +11,13 @@ from contextlib import aclosing
 
 from samantha.adapters.clock import SystemClock
 from samantha.adapters.sqlite import SqliteJournal
-from samantha.companion import Companion, Forgetful, Unfeeling
+from samantha.companion import Companion, Forgetful
 from samantha.core.errors import ModelMissing
 from samantha.core.types import Sampling
 from samantha.mind.persona import Persona
 from samantha.surfaces.terminal.run import chat, open_screen
 from samantha.surfaces.terminal.session import Doors, Session
-from samantha.testing import ScriptedGenerator, ScriptedPolicy
+from samantha.testing import ScriptedGenerator, ScriptedPolicy, Unfeeling
 
 
 async def talk(journal: str, replies: Sequence[str], delay: float, language: str, resume: bool) -> int:

@@ -29,6 +29,8 @@ DANGER = Understanding(Emotion({"fear": 0.9}, -0.7, 0.8, ("fear",)), Risk("conce
 class WordEncoder:
     """Understands every text as grief, and one with "hit" as danger."""
 
+    refused: tuple[str, ...] = ()
+
     def understood(self, texts: Sequence[str]) -> list[Understanding]:
         return [DANGER if "hit" in said else GRIEF for said in texts]
 
