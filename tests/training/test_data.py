@@ -1,5 +1,6 @@
 """Reading texts with labels, batches of them, and the sentences that are made."""
 
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_an_unknown_label_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted(UTTERANCES.glob("*.tsv")), ids=lambda file: file.name)
 def test_the_utterances_of_this_project_can_be_read(file: Path) -> None:
     examples = data.utterances(file)
-    assert len(examples) >= 900
+    assert len(examples) >= 600
     assert len({example.text for example in examples}) == len(examples)
 
 
@@ -53,6 +54,17 @@ def test_comments_have_emotions_and_the_sentiment_that_these_agree_on(tmp_path: 
     found = data.goemotions(tmp_path, "dev")
     assert [EMOTIONS[i] for i, on in enumerate(found[0].labels["emotion"]) if on] == ["excitement", "joy"]  # type: ignore[arg-type]
     assert [one.labels.get("sentiment") for one in found] == [SENTIMENTS.index("positive"), None, None]
+
+
+def test_a_comment_has_the_danger_that_was_read_or_none_where_no_word_is_perilous(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join(EMOTIONS))
+    (tmp_path / "dev.tsv").write_text(
+        "What a day\t17\ta1\nThe beat kills\t17\ta2\nlet me die\t25\ta3\nhe died\t25\ta4\n"
+    )
+    (tmp_path / "levels.csv").write_text("comment,level\na2,none\na3,crisis\n")
+    levels = data.levels_read(tmp_path / "levels.csv")
+    found = data.goemotions(tmp_path, "dev", levels=levels, perilous=re.compile("kill|die"))
+    assert [one.labels.get("level") for one in found] == [0, 0, 2, None]
 
 
 def test_a_batch_says_what_is_not_known(tokenizer: Tokenizer) -> None:

@@ -51,7 +51,7 @@ def little(folder: Path, tokenizer: Tokenizer) -> dict[str, Path]:
         place.mkdir(parents=True)
     (places["sets"] / "goemotions" / "labels.txt").write_text("\n".join(EMOTIONS))
     comments = "".join(
-        f"the dog is {'happy' if n % 2 else 'sad'} today {n}\t{17 if n % 2 else 25}\tx{n}\n" for n in range(40)
+        f"the dog is {'happy' if n % 2 else 'dead sad'} today {n}\t{17 if n % 2 else 25}\tx{n}\n" for n in range(40)
     )
     (places["sets"] / "goemotions" / "train.tsv").write_text(comments)
     (places["sets"] / "tatoeba_en_zh" / "train.tsv").write_text(
@@ -66,6 +66,8 @@ def little(folder: Path, tokenizer: Tokenizer) -> dict[str, Path]:
             ("crisis", "self_harm", "not life"),
         )
     )
+    read = "".join(f"x{n},none\n" for n in range(0, 40, 2))
+    (places["utterances"] / "goemotions_levels.csv").write_text("comment,level\n" + read)
     (places["utterances"] / "some.en.tsv").write_text("level\tkinds\tact\tsentiment\temotions\ttext\n" + lines)
     save_file(bert(TRUNK), places["base"] / "model.safetensors")
     tokenizer.save(str(places["base"] / "tokenizer.json"))

@@ -5,6 +5,7 @@ Every example may know all, some or none of the labels. Not here: what is traine
 
 import csv
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,15 +42,33 @@ class Batch:
     teacher: Tensor  # (batch, width); zeros where there is none
 
 
-def goemotions(folder: Path, split: str) -> list[Example]:
-    """GoEmotions (Demszky et al. 2020): Reddit comments with one or more of 28 emotions. `split` is train or dev."""
+def goemotions(
+    folder: Path, split: str, *, levels: Mapping[str, str] | None = None, perilous: re.Pattern[str] | None = None
+) -> list[Example]:
+    """GoEmotions (Demszky et al. 2020): Reddit comments with one or more of 28 emotions. `split` is train or dev.
+
+    With `perilous`, a comment also has a level of danger: that in `levels`, if it was read; none, if no word of it is
+    perilous; and no label otherwise.
+    """
     names = (folder / "labels.txt").read_text(encoding="utf-8").split()
     examples = []
     for line in (folder / f"{split}.tsv").read_text(encoding="utf-8").splitlines():
-        said, ids, _ = line.rsplit("\t", 2)
+        said, ids, comment = line.rsplit("\t", 2)
         found = {names[int(number)] for number in ids.split(",")}
-        examples.append(Example(said, {"emotion": one_hot(found, EMOTIONS), **_sentiment(found)}))
+        labels: dict[str, int | tuple[float, ...]] = {"emotion": one_hot(found, EMOTIONS), **_sentiment(found)}
+        if perilous and (level := (levels or {}).get(comment, None if perilous.search(said) else "none")):
+            labels["level"] = LEVELS.index(level)
+        examples.append(Example(said, labels))
     return examples
+
+
+def levels_read(file: Path) -> dict[str, str]:
+    """Which danger the writers of some comments of GoEmotions are in, by the comment's identifier.
+
+    The comments themselves are not in the file; each was read for this project.
+    """
+    with file.open(encoding="utf-8", newline="") as source:
+        return {row["comment"]: row["level"] for row in csv.DictReader(source)}
 
 
 def tatoeba(folder: Path) -> list[tuple[str, str]]:
