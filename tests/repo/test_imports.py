@@ -27,10 +27,11 @@ MAY_IMPORT = {
     "tasks": {"core", "companion"},
     "evaluation": {"core", "companion"},
     "training": {"core", "gguf_files"},
+    "dialogues": {"core", "mind"},
     "recipes": {"core", "gguf_files", "training"},
     "surfaces": {
         *("core", "language", "mind", "companion", "wiring", "settings", "weights"),
-        *("tasks", "evaluation", "recipes"),
+        *("dialogues", "tasks", "evaluation", "recipes"),
     },
     "__main__": {"surfaces"},
 }

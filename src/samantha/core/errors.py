@@ -5,6 +5,7 @@
     │   ├── SettingError
     │   ├── PersonaError
     │   ├── TrainingError     what a model is to be trained on
+    │   ├── DialogueError     a file of written conversations
     │   └── MessageError      empty, too long for the brain, already being answered
     ├── WeightsError          a model file that is missing, damaged or cannot be fetched   (exit code 1)
     │   ├── ModelMissing
@@ -55,6 +56,10 @@ class MessageError(UsageError):
 
 class TrainingError(UsageError):
     """A training file cannot be used."""
+
+
+class DialogueError(UsageError):
+    """A file of written conversations cannot be read."""
 
 
 class WeightsError(SamanthaError):

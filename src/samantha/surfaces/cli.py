@@ -21,6 +21,7 @@ from samantha.core.errors import SamanthaError, UsageError, VoiceError
 from samantha.core.text import Language, Text, text
 from samantha.language import language_of_machine, translate
 from samantha.surfaces import usage
+from samantha.surfaces.dialogues import dialogues
 from samantha.surfaces.evaluate import evaluate
 from samantha.surfaces.feel import feel
 from samantha.surfaces.options import (
@@ -175,6 +176,7 @@ def serve(context: click.Context) -> None:
     asyncio.run(serve_api(settings, language=language_of(settings)))
 
 
+samantha.add_command(dialogues)
 samantha.add_command(evaluate)
 samantha.add_command(feel)
 samantha.add_command(train)
