@@ -190,7 +190,7 @@ def questions(dialogues: Sequence[Dialogue]) -> Iterator[Finding]:
 # -- words she never says ---------------------------------------------------------------------------------------
 
 BANNED = re.compile(
-    r"\b(?:as an ai(?: language model)?,|language model|i understand how you feel"
+    r"\b(?:as an ai(?: language model)?,|as a language model|i understand how you feel"
     r"|i(?:'m| am) (?:always|forever) here for you"
     r"|you can tell me anything|(?:great|good|excellent) question|i(?:'m| am) sorry for your loss|i hope this helps"
     r"|it'?s important to remember|reach out|safe space|your feelings are valid|you(?:'re| are) not alone"
