@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from samantha import wiring
+from samantha.core.errors import EncoderError
 from samantha.dialogues import shape
 from samantha.surfaces.cli import samantha
 
@@ -63,3 +65,65 @@ def test_another_program_s_chat_becomes_conversations(tmp_path: Path) -> None:
     (one,) = shape.read(out)
     assert (one.id, one.theme, one.replies) == ("film-001", "film", ("Yes.",))
     assert run("read", tmp_path / "film.srt", "--from", "srt", "--out", out).exit_code != 0  # it is not overwritten
+
+
+# --- labelling
+
+
+def two(tmp_path: Path) -> Path:
+    """A file with two conversations, neither labelled."""
+    file = tmp_path / "mine.jsonl"
+    said = ["My dog died this morning, I cannot stop crying.", "We won the cup!! I am so happy, best day ever!"]
+    lines = [
+        {"id": name, "theme": "srt", "lang": "en"}
+        | {"messages": [{"role": "user", "content": words}, {"role": "assistant", "content": GOOD}]}
+        for name, words in zip("ab", said, strict=True)
+    ]
+    file.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    return file
+
+
+def label(file: Path, typed: str, *options: str) -> Result:
+    return CliRunner().invoke(samantha, ["dialogues", "label", str(file), *options], input=typed)
+
+
+def labels(file: Path) -> list[tuple[str, str]]:
+    return [(one.emotion, one.theme) for one in shape.read(file)]
+
+
+def test_enter_takes_what_the_encoder_proposes(tmp_path: Path) -> None:
+    file = two(tmp_path)
+    result = label(file, "\ngrief\n\n\n")
+    assert result.exit_code == 0, result.output
+    (first, _), (second, theme) = labels(file)
+    assert first in {"sadness", "grief"}
+    assert second in {"joy", "excitement"}
+    assert theme == "grief"  # the one labelled so far is the nearest
+    assert "2 labelled, 0 left without a label." in result.stderr
+
+
+def test_every_answer_is_saved_and_those_with_labels_are_not_asked_again(tmp_path: Path) -> None:
+    file = two(tmp_path)
+    label(file, "sad\npets\n")  # the input ends in the middle
+    assert labels(file) == [("sadness", "pets"), ("", "srt")]
+    assert "a  1/" not in label(file, "quit\n").stdout
+    assert "a  1/2" in label(file, "quit\n", "--again").stdout
+
+
+def test_one_may_be_skipped_and_a_slip_is_explained(tmp_path: Path) -> None:
+    file = two(tmp_path)
+    result = label(file, "skip\ngloomy\njoy\nsport\n")
+    assert labels(file) == [("", "srt"), ("joy", "sport")]
+    assert "'gloomy' is not one emotion." in result.stderr
+    assert "1 labelled, 1 left without a label." in result.stderr
+
+
+def test_without_an_encoder_nothing_is_proposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(settings: object) -> None:
+        raise EncoderError("The encoder in '{folder}' cannot be opened: {reason}.", folder="x", reason="gone")
+
+    monkeypatch.setattr(wiring, "open_encoder", missing)
+    file = two(tmp_path)
+    result = label(file, "grief\npets\nquit\n")
+    assert "cannot be opened" in result.stderr
+    assert labels(file)[0] == ("grief", "pets")

@@ -40,9 +40,19 @@ def test_a_missed_crisis_counts_more_than_a_false_alarm(worse: float, missed: fl
     crisis = np.array(crises + harmless, np.float32)
     probabilities = np.stack([1 - crisis, np.zeros_like(crisis), crisis], axis=1)
     truth = np.array([2] * len(crises) + [0] * len(harmless))
-    _, threshold = calibration.level_thresholds(probabilities, truth, worse=worse)
+    calm = np.float32([[1.0, 0.0, 0.0]])
+    _, threshold = calibration.level_thresholds(probabilities, truth, calm, worse=worse)
     assert (crisis[truth == 2] < threshold).mean() == missed
     assert (crisis[truth == 0] >= threshold).mean() == pytest.approx(alarms)
+
+
+def test_ordinary_talk_is_seldom_taken_for_a_crisis() -> None:
+    crisis = np.float32([0.2, 0.9, 0.1])
+    probabilities = np.stack([1 - crisis, np.zeros_like(crisis), crisis], axis=1)
+    talk = np.linspace(0, 0.5, 1000, dtype=np.float32)
+    ordinary = np.stack([1 - talk, np.zeros_like(talk), talk], axis=1)
+    _, threshold = calibration.level_thresholds(probabilities, np.array([2, 2, 0]), ordinary, worse=9.0, alarms=0.1)
+    assert (talk >= threshold).mean() == pytest.approx(0.1, abs=0.02)
 
 
 def test_mean_average_precision_is_one_for_a_perfect_order() -> None:

@@ -26,6 +26,8 @@ OPENINGS = 0.015  # of the replies may begin, or end, with the same words
 FEW = 3  # replies that may do so in any file, however small
 MEDIAN = (12, 40)  # words of a reply
 LONGEST = 160  # words of a reply
+THEMES = 5  # from so many on, a collection is held to be one of many themes
+EVEN = (0.25, 3.0)  # times its even share that a theme of such a collection may have
 CHARACTERS_A_WORD = 1.6  # Chinese, which has no spaces
 
 
@@ -187,6 +189,25 @@ def questions(dialogues: Sequence[Dialogue]) -> Iterator[Finding]:
             yield Finding(one.id, "question", text("A reply asks more than one question."))
 
 
+# -- balance ----------------------------------------------------------------------------------------------------
+
+
+def balance(dialogues: Sequence[Dialogue]) -> Iterator[Finding]:
+    """Themes that are hardly there, or crowd the others out, where there are several."""
+    counts = Counter(one.theme for one in dialogues)
+    if len(counts) < THEMES:
+        return
+    even = len(dialogues) / len(counts)
+    for theme, count in counts.items():
+        if not EVEN[0] * even <= count <= EVEN[1] * even:
+            values: dict[str, object] = {"theme": theme, "count": count, "even": round(even)}
+            yield Finding(
+                "",
+                "balance",
+                text("Theme '{theme}' has {count} conversations, where {even} would be an even share.", **values),
+            )
+
+
 # -- words she never says ---------------------------------------------------------------------------------------
 
 BANNED = re.compile(
@@ -234,4 +255,4 @@ def safety(dialogues: Sequence[Dialogue]) -> Iterator[Finding]:
                 yield Finding(one.id, "safety", text("She names a dose: '{phrase}'.", phrase=found.group()))
 
 
-RULES: tuple[Rule, ...] = (shape, duplicates, openings, lengths, questions, banned, safety)
+RULES: tuple[Rule, ...] = (shape, duplicates, openings, lengths, questions, balance, banned, safety)

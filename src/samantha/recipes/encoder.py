@@ -2,9 +2,9 @@
 
 1. **Feeling and Chinese.** Emotions from GoEmotions; English vectors stay where the original trunk puts them, and
    Chinese sentences learn to lie where their English translations do (Reimers & Gurevych 2020).
-2. **Danger and acts.** The utterances of this project join, sentences where a negation decides, and comments with
-   perilous words whose level somebody has read. Chinese sentences now also learn the emotions that stage 1 hears in
-   their translations.
+2. **Danger and acts.** The utterances of this project join, sentences where a negation decides, comments with
+   perilous words whose level somebody has read, and longer passages made of all these. Chinese sentences now also
+   learn the emotions that stage 1 hears in their translations.
 
 Then the weights are rounded to 8 bits, and the logits of the rounded model are calibrated on texts that no stage was
 trained on. `samantha train encoder data=DIR` runs it. Not here: what was measured (`samantha eval understanding`).
@@ -33,6 +33,7 @@ from samantha.training.calibration import Fitted
 from samantha.training.data import Example
 from samantha.training.loop import Log, Plan, fit
 from samantha.training.models.encoder import Encoder, Shape
+from samantha.training.passages import passages
 from samantha.training.understanding import begin, losses_of, outputs, tokenizer_of
 from samantha.training.vocabulary import missing_characters
 
@@ -60,7 +61,15 @@ class Recipe:
     )
     shares: tuple[dict[str, float], dict[str, float]] = (
         {"comments": 0.6, "chinese": 0.34, "english": 0.06},
-        {"comments": 0.3, "perilous": 0.06, "utterances": 0.47, "chinese": 0.1, "english": 0.02, "contrast": 0.05},
+        {
+            "comments": 0.28,
+            "perilous": 0.06,
+            "utterances": 0.43,
+            "passages": 0.06,
+            "chinese": 0.1,
+            "english": 0.02,
+            "contrast": 0.05,
+        },
     )
     weights: dict[str, float] = field(
         default_factory=lambda: {
@@ -74,6 +83,7 @@ class Recipe:
     )
     characters: int = 3400  # Chinese characters that join the vocabulary, at most: what fits into 26 MB
     contrasts: int = 4000
+    passages: int = 8000
     seed: int = 0
 
 
@@ -210,6 +220,7 @@ def second_stage(model: Encoder, tokenizer: Tokenizer, taught: Taught, recipe: R
         "english": taught.english,
         "utterances": taught.utterances,
         "contrast": contrast.sentences(recipe.contrasts, seed=recipe.seed),
+        "passages": passages([*taught.comments, *taught.utterances], recipe.passages, seed=recipe.seed),
     }
     return _trained(model, tokenizer, sources, taught, recipe, stage=1, report=report)
 
@@ -299,7 +310,7 @@ def pack(model: Encoder, tokenizer: Tokenizer, taught: Taught, out: Path) -> dic
     true_levels = _labels(taught.utterances_held, "level").astype(np.int64)
     thresholds = {
         "emotion": calibration.best_thresholds(truth, fitted["emotion"].sigmoid(comments["emotion"])),
-        "level": [1.0, *calibration.level_thresholds(levels, true_levels)],
+        "level": [1.0, *calibration.level_thresholds(levels, true_levels, fitted["level"].softmax(comments["level"]))],
         "kinds": [0.5] * len(KINDS),
     }
     _write_manifest(out, fitted, thresholds)

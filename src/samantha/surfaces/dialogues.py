@@ -1,4 +1,4 @@
-"""`samantha dialogues`: check written conversations, and read other programs' into their shape.
+"""`samantha dialogues`: check written conversations, label them, and read other programs' into their shape.
 
 Not here: what is checked (`samantha.dialogues.checks`) and how files are read (`samantha.dialogues.readers`).
 """
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from samantha.core.errors import UsageError
-from samantha.core.text import Language, text
+from samantha.core.errors import EncoderError, UsageError
+from samantha.core.text import Language, Text, text
 from samantha.language import translate
 from samantha.surfaces.options import common_options, echo, help_option, language_of, print_json, settings_of, tell
 
 if TYPE_CHECKING:
+    from samantha.core.types import Understanding
     from samantha.dialogues.checks import Finding
+    from samantha.dialogues.shape import Dialogue
+    from samantha.settings import Settings
 
 FORMS = ("srt", "screenplay", "chatgpt", "sillytavern")
 SHOWN = 40  # findings of one rule; more of the same teach nothing
@@ -25,7 +28,7 @@ SHOWN = 40  # findings of one rule; more of the same teach nothing
 @click.group()
 @help_option
 def dialogues() -> None:
-    """Check written conversations, or read other programs' into their shape."""
+    """Check or label written conversations, or read other programs' into their shape."""
 
 
 @dialogues.command()
@@ -111,3 +114,93 @@ def read(context: click.Context, file: Path, form: str, reply_by: str, theme: st
     named = [replace(one, theme=theme or one.theme) for one in found]
     shape.write(out, shape.numbered(named, theme or form))
     tell(text("{count} conversations are in {file}.", count=len(found), file=out), language)
+
+
+@dialogues.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--again", is_flag=True, help="Also show those that have labels.")
+@common_options
+@click.pass_context
+def label(context: click.Context, file: Path, again: bool) -> None:
+    """Walk through conversations and say how the person feels and what each is about.
+
+    Enter takes what is proposed; "skip" leaves one out, "quit" ends. Every answer is saved at once.
+    """
+    from samantha.dialogues import shape
+    from samantha.dialogues.labels import emotion_of, theme_of
+
+    settings = settings_of(context)
+    language = language_of(settings)
+    all_of_them = shape.read(file)
+    waiting = [number for number, one in enumerate(all_of_them) if again or not one.emotion]
+    understood = _understood(all_of_them, settings, language) if waiting else {}
+    labelled = 0
+    for place, number in enumerate(waiting, start=1):
+        one = all_of_them[number]
+        _show_conversation(one, place, len(waiting))
+        others = ((understood[at], each.theme) for at, each in enumerate(all_of_them) if each.emotion and at != number)
+        felt = understood.get(number)
+        answer = _asked(
+            one.emotion or (emotion_of(felt) if felt else ""),
+            one.theme if again or not felt else theme_of(felt, others) or one.theme,
+            language,
+        )
+        if answer == "quit":
+            break
+        if answer == "skip":
+            continue
+        emotion, theme = answer
+        all_of_them[number] = replace(one, emotion=emotion, theme=theme)
+        shape.write(file, all_of_them)
+        labelled += 1
+    left = len([one for one in all_of_them if not one.emotion])
+    tell(text("{count} labelled, {left} left without a label.", count=labelled, left=left), language)
+
+
+def _understood(found: "list[Dialogue]", settings: "Settings", language: Language) -> "dict[int, Understanding]":
+    """What the encoder says of each; nothing where there is no encoder, and then nothing is proposed."""
+    from samantha.dialogues.labels import said_by_person
+    from samantha.wiring import open_encoder
+
+    try:
+        encoder = open_encoder(settings)
+    except EncoderError as error:
+        tell(error.text, language)
+        return {}
+    tell(text("Reading {count} conversations ...", count=len(found)), language)
+    return dict(enumerate(encoder.understood([said_by_person(one) for one in found])))
+
+
+def _show_conversation(one: "Dialogue", place: int, of: int) -> None:
+    echo(f"\n{one.id}  {place}/{of}", dim=True)
+    marks = {"user": "> ", "assistant": "  ", "system": "# "}
+    for message in one.messages:
+        for line in message.text.splitlines():
+            echo(f"{marks[message.role]}{line}", dim=message.role == "system")
+
+
+def _asked(emotion: str, theme: str, language: Language) -> "tuple[str, str] | str":
+    """The labels that the person gives; "skip" or "quit" where they give none. The end of the input is "quit"."""
+    from samantha.core.understanding import EMOTIONS
+    from samantha.dialogues.labels import emotion_named
+
+    while True:
+        typed = _typed(text("Emotion"), emotion, language)
+        if typed in ("skip", "quit"):
+            return typed
+        if named := emotion_named(typed):
+            break
+        one_of = ", ".join(EMOTIONS)
+        tell(text("'{typed}' is not one emotion. There are: {emotions}.", typed=typed, emotions=one_of), language)
+    while not (typed := _typed(text("Theme"), theme, language)):
+        tell(text("A theme is a word or two."), language)
+    return typed if typed in ("skip", "quit") else (named, typed)
+
+
+def _typed(question: Text, proposed: str, language: Language) -> str:
+    try:
+        typed: str = click.prompt(translate(question, language), default=proposed, show_default=bool(proposed))
+    except click.Abort:
+        click.echo(err=True)
+        return "quit"
+    return typed.strip()

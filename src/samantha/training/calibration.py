@@ -82,17 +82,28 @@ def _smooth(row: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.convolve(np.pad(row, 2, mode="edge"), np.ones(5) / 5, mode="valid")
 
 
-def level_thresholds(probabilities: Floats, truth: NDArray[np.int64], *, worse: float = 2.0) -> tuple[float, float]:
+def level_thresholds(
+    probabilities: Floats,
+    truth: NDArray[np.int64],
+    ordinary: Floats,
+    *,
+    worse: float = 2.0,
+    alarms: float = 0.01,
+) -> tuple[float, float]:
     """Thresholds of concern and of crisis, on texts that were held out.
 
     That of crisis makes missed crises (as a share of the crises) and false alarms (of the harmless texts) fewest,
-    where a missed one counts `worse` times; that of concern is right most often. `probabilities` (texts, 3).
+    where a missed one counts `worse` times, but takes at most `alarms` of the `ordinary` texts for a crisis: the
+    harmless texts are look-alikes, and far rarer in talk than among the texts written to train on. That of concern is
+    right most often. `probabilities` and `ordinary` (texts, 3).
     """
     crisis, some = probabilities[:, 2], probabilities[:, 1:].sum(-1)
     grid = np.arange(0.05, 0.81, 0.01)
     cost = [worse * (crisis[truth == 2] < at).mean() + (crisis[truth == 0] >= at).mean() for at in grid]
+    allowed = [at for at in grid if (ordinary[:, 2] >= at).mean() <= alarms]
     gained = [((some >= at) & (truth > 0)).sum() - ((some >= at) & (truth == 0)).sum() for at in grid]
-    return float(grid[int(np.argmax(gained))]), float(grid[int(np.argmin(cost))])
+    best = float(grid[int(np.argmin(cost))])
+    return float(grid[int(np.argmax(gained))]), max(best, float(allowed[0] if allowed else grid[-1]))
 
 
 def danger_figures(probabilities: Floats, truth: NDArray[np.int64], thresholds: list[float]) -> dict[str, float]:

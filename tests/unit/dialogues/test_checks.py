@@ -127,3 +127,15 @@ def test_eight_words_in_a_row_of_a_data_set_are_found(tmp_path: Path) -> None:
     assert (finding.id, finding.rule) == ("a", "overlap")
     assert "train.tsv" in str(finding.says)
     assert list(shared([told("My dog died.", "A house with paws is loud when they stop.")], tmp_path)) == []
+
+
+def test_themes_of_a_collection_are_about_even() -> None:
+    def of(theme: str, count: int) -> list[Dialogue]:
+        return [Dialogue(f"{theme}{n}", theme, "en", ()) for n in range(count)]
+
+    even = [one for theme in "abcde" for one in of(theme, 20)]
+    assert list(checks.balance(even)) == []
+    assert [str(one.says) for one in checks.balance([*even, *of("f", 2)])] == [
+        "Theme 'f' has 2 conversations, where 17 would be an even share."
+    ]
+    assert list(checks.balance(of("a", 100) + of("b", 1))) == []  # a person's own few themes
