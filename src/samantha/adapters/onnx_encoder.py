@@ -120,11 +120,17 @@ class Windows:
         return self.highest(rows) if head == "kinds" else self.mean(rows)
 
     def worst_level(self, rows: Floats) -> Floats:
-        """Concern and crisis as high as in any window; what is left is none."""
+        """(windows, 3) -> (texts, 3): as in the worst window, whose odds are divided by the root of their number.
+
+        Each further window is a further chance of a false alarm; dividing by the number itself, as Bonferroni would,
+        loses the one line of danger in a long text.
+        """
         if len(self.ids) == self.texts:
             return rows
-        worst = self.highest(rows)[:, 1:]
-        return np.concatenate([1 - worst.max(axis=1, keepdims=True), worst], axis=1)
+        worst = self.highest(np.stack([rows[:, 1] + rows[:, 2], rows[:, 2]], axis=1))
+        root = np.sqrt(np.bincount(self.owner, minlength=self.texts))[:, None].astype(np.float32)
+        some, crisis = (worst / (worst + root * (1 - worst))).T
+        return np.stack([1 - some, some - crisis, crisis], axis=1)
 
 
 class OnnxEncoder:

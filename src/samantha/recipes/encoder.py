@@ -62,10 +62,10 @@ class Recipe:
     shares: tuple[dict[str, float], dict[str, float]] = (
         {"comments": 0.6, "chinese": 0.34, "english": 0.06},
         {
-            "comments": 0.28,
+            "comments": 0.29,
             "perilous": 0.06,
-            "utterances": 0.43,
-            "passages": 0.06,
+            "utterances": 0.44,
+            "passages": 0.04,
             "chinese": 0.1,
             "english": 0.02,
             "contrast": 0.05,
@@ -83,7 +83,7 @@ class Recipe:
     )
     characters: int = 3400  # Chinese characters that join the vocabulary, at most: what fits into 26 MB
     contrasts: int = 4000
-    passages: int = 8000
+    passages: int = 4000
     seed: int = 0
 
 

@@ -145,9 +145,9 @@ def label(context: click.Context, file: Path, again: bool) -> None:
             one.theme if again or not felt else theme_of(felt, others) or one.theme,
             language,
         )
-        if answer == "quit":
-            break
-        if answer == "skip":
+        if isinstance(answer, str):
+            if answer == "quit":
+                break
             continue
         emotion, theme = answer
         all_of_them[number] = replace(one, emotion=emotion, theme=theme)

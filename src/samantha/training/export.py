@@ -21,7 +21,7 @@ from samantha.training.models.encoder import Shape
 
 LARGEST = 63  # of a stored weight: 255 * 63 * 2 fits into 16 bits
 OPSET, MICROSOFT = 17, "com.microsoft"
-POSITIONS = 128  # tokens of a window; longer texts are read in several
+POSITIONS = 48  # tokens of a window; longer texts are read in several: one line of danger is lost in long ones
 Array = NDArray[np.float32]
 
 

@@ -1,7 +1,8 @@
-"""Longer texts made of short ones, so that danger is found among everyday talk and not in repetition.
+"""Longer texts made of short ones, so that no danger is heard in mere length or repetition.
 
-What people write is a sentence or two, and labels are given to these; what they paste, and what they type when nothing
-comes to mind, is longer. Not here: texts beyond what the network reads at once (`samantha.adapters.onnx_encoder`).
+What people write is a sentence or two, and labels are given to these; what they type when nothing comes to mind, or
+to see what happens, is the same again and again. Not here: finding one line of danger in a long text, for which it is
+read in windows (`samantha.adapters.onnx_encoder`).
 """
 
 import random
@@ -17,8 +18,8 @@ _CHINESE = re.compile(r"[\u3400-\u9fff]")
 def passages(examples: Sequence[Example], number: int, *, seed: int) -> list[Example]:
     """`number` passages with the level of the worst of their parts; the same seed gives the same ones.
 
-    Of `examples` those count that have a level. Half the passages are harmless texts one after the other, a quarter
-    have one text of danger among them, and a quarter say one text, or one word of it, again and again.
+    Of `examples` those count that have a level. Half the passages say one text again and again, a tenth of these one
+    of danger; a fifth do so with a word of a harmless one; the others are harmless texts one after the other.
     """
     chance = random.Random(seed)
     by_language = [
@@ -33,20 +34,14 @@ def passages(examples: Sequence[Example], number: int, *, seed: int) -> list[Exa
 
 
 def _passage(harmless: Sequence[Example], danger: Sequence[Example], chance: random.Random) -> Example:
-    around = chance.choices(harmless, k=chance.randint(1, 5))
     kind = chance.random()
     if kind < 0.5:
-        return _joined([chance.choice(harmless), *around], chance)
-    if kind < 0.75:
-        worst = chance.choice(danger)
-        parts = _within(around, ROOM - len(worst.text.encode()))
-        parts.insert(chance.randint(0, len(parts)), worst)
-        return _joined(parts, chance)
-    if kind < 0.9:
-        one = chance.choice((chance.choice(harmless), chance.choice(harmless), chance.choice(danger)))
+        one = chance.choice(danger if kind < 0.05 else harmless)
         return _joined([one] * chance.randint(2, 30), chance)
-    word = chance.choice(chance.choice(harmless).text.split())
-    return _joined([Example(word, {"level": 0})] * chance.randint(3, 60), chance)
+    if kind < 0.7:
+        word = chance.choice(chance.choice(harmless).text.split())
+        return _joined([Example(word, {"level": 0})] * chance.randint(3, 60), chance)
+    return _joined(chance.choices(harmless, k=chance.randint(2, 6)), chance)
 
 
 def _joined(parts: Sequence[Example], chance: random.Random) -> Example:
