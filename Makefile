@@ -16,7 +16,7 @@ help:
 	@echo "make chat             talk with Samantha (installs her and fetches her weights the first time)"
 	@echo "make web              the same over HTTP"
 	@echo "make install          install her into .venv, and no more"
-	@echo "make test             install what the tests need and run them all"
+	@echo "make test             install what the tests need and run them all; SETS=DIR also those that read the data sets"
 	@echo "make check            format, lint, types and docs, then the tests"
 	@echo "make format           put the source into the one format"
 	@echo "make bench NAME=...   run benchmarks/NAME.py"
@@ -32,7 +32,7 @@ web: $(STAMPS)/base
 	@$(RUN)/samantha serve $(ARGS)
 
 test: $(STAMPS)/test
-	$(RUN)/python -m pytest $(ARGS)
+	$(RUN)/python -m pytest $(if $(SETS),--sets "$(SETS)") $(ARGS)
 
 check: lint types docs test
 

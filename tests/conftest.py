@@ -15,6 +15,19 @@ hypothesis.settings.load_profile("repeatable")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores Ctrl-C
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sets", default="", metavar="DIR", help="The folder of the public data sets.")
+
+
+@pytest.fixture(scope="session")
+def sets(request: pytest.FixtureRequest) -> Path:
+    """The folder of the public data sets; without one the test is skipped, and says so."""
+    folder = Path(request.config.getoption("--sets") or "nowhere")
+    if not folder.is_dir():
+        pytest.skip("It needs the public data sets: make test SETS=DIR")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

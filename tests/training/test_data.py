@@ -72,7 +72,7 @@ def test_a_batch_says_what_is_not_known(tokenizer: Tokenizer) -> None:
     batch = collate(
         [Example("i am sad", {"level": 2}), Example("sad", {"emotion": (0.0, 1.0)}, np.ones(4, np.float32))]
     )
-    assert batch.ids.shape == batch.mask.shape == (2, 5)
+    assert batch.ids.shape == batch.mask.shape == (2, data.STEP)
     assert batch.mask.sum(1).tolist() == [5, 3]
     assert batch.targets["level"].tolist() == [2, -1]
     assert batch.targets["emotion"].tolist() == [[-1.0, -1.0], [0.0, 1.0]]
