@@ -1,13 +1,17 @@
 """The loop on a network small enough to watch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from samantha.core.errors import TrainingError
 from samantha.training import data, objectives
+from samantha.training.checkpoints import CHECKPOINT, REFUSED, Folder
 from samantha.training.data import Batch, Example
 from samantha.training.loop import Losses, Plan, fit, grouped
 from samantha.training.models.encoder import Encoder, Shape
@@ -91,3 +95,80 @@ def test_embeddings_norms_and_biases_are_not_decayed(shape: Shape) -> None:
     undecayed = {id(one) for group in groups if not group["weight_decay"] for one in group["params"]}  # type: ignore[attr-defined]
     assert id(network.trunk.tokens.weight) in undecayed
     assert id(network.trunk.layers[0].up.weight) not in undecayed
+
+
+def test_a_stable_rate_falls_in_a_line_at_the_end() -> None:
+    plan = Plan(steps=100, schedule="stable", warmup=0.1, fall=0.2)
+    assert [round(plan.factor(step), 2) for step in (4, 9, 50, 80, 90, 99)] == [0.5, 1.0, 1.0, 1.0, 0.5, 0.05]
+
+
+def chancy(model: nn.Module, batch: int) -> Losses:
+    """A loss with chance in it, as dropout has, and another value for each batch."""
+    seen = nn.functional.dropout(torch.full((1, 4), float(batch % 5)), 0.5)
+    return {"squared": (model(seen) - 1).square().mean()}
+
+
+def trained(steps: Iterable[int], plan: Plan, place: Folder | None = None) -> tuple[list[float], object]:
+    torch.manual_seed(1)
+    model = nn.Linear(4, 1)
+    log = fit(model, steps, chancy, plan, score=lambda model: -model.bias.item(), report_every=7, place=place)
+    return model.weight[0].tolist(), [{**row, "seconds": 0.0} for row in log.rows]
+
+
+def interrupted(at: int) -> Iterator[int]:
+    for number in count():
+        if number == at:
+            raise KeyboardInterrupt
+        yield number
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    plan = Plan(steps=40, rate=0.05, average=0.9, accumulate=2, evaluate_every=10, patience=9)
+    place = Folder(tmp_path, "a line")
+    with pytest.raises(KeyboardInterrupt):
+        trained(interrupted(at=51), plan, place)
+    assert (tmp_path / CHECKPOINT).exists()
+    torch.manual_seed(99)  # chance is taken up as well
+    assert trained(count(), plan, place) == trained(count(), plan)
+
+
+def test_two_half_batches_make_the_step_of_a_whole_one() -> None:
+    def loss(model: nn.Module, batch: list[float]) -> Losses:
+        return {"squared": (model(torch.tensor(batch)[:, None]) - 1).square().mean()}
+
+    def after(batches: list[list[float]], accumulate: int) -> list[float]:
+        torch.manual_seed(0)
+        model = nn.Linear(1, 1)
+        fit(model, batches, loss, Plan(steps=1, rate=0.1, accumulate=accumulate))
+        return [one.item() for one in model.parameters()]
+
+    assert after([[1.0, 2.0], [3.0, 4.0]], 2) == pytest.approx(after([[1.0, 2.0, 3.0, 4.0]], 1))
+
+
+def test_a_loss_that_is_no_number_stops_it_with_the_batch_kept(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"step 1 is no number .*refused_batch"):
+        fit(nn.Linear(1, 1), always(float("nan")), numbers, Plan(steps=5), place=Folder(tmp_path, "a line"))
+    assert torch.load(tmp_path / REFUSED) != torch.load(tmp_path / REFUSED)  # it is the NaN
+
+
+def test_a_checkpoint_of_another_model_and_half_a_one_are_refused(tmp_path: Path) -> None:
+    Folder(tmp_path, "gpt").save({"step": 1})
+    with pytest.raises(TrainingError, match="another model"):
+        Folder(tmp_path, "bert").saved()
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TrainingError, match="cannot be read"):
+        Folder(tmp_path, "gpt").saved()
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Folder(tmp_path, "gpt").save({"step": 1})
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(TrainingError, match="No space left"):
+        Folder(tmp_path, "gpt").save({"step": 2})
+    assert Folder(tmp_path, "gpt").saved() == {"step": 1}
+    assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]

@@ -1,44 +1,64 @@
-"""The training loop: steps, a schedule, a running average of the weights, and stopping in time.
+"""The training loop: steps, a schedule, a running average of the weights, stopping in time, going on where it stopped.
 
 It knows nothing of tasks: a batch goes to `loss_of`, and a step is made. Not here: what the batches are
-(`samantha.training.data`) and what the loss is (`samantha.training.objectives`).
+(`samantha.training.data`), what the loss is (`samantha.training.objectives`), and files
+(`samantha.training.checkpoints`).
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from samantha.core.errors import TrainingError
+
 Batch = TypeVar("Batch")
 Model = TypeVar("Model", bound=nn.Module)
 Losses = Mapping[str, Tensor]  # part -> its scalar loss, already weighted; their sum is minimized
 Parameters = list[dict[str, object]]
+Schedule = Literal["cosine", "stable", "constant"]
+State = dict[str, Any]  # tensors, numbers and their lists: what `torch.load(weights_only=True)` reads back
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long and how fast. The learning rate rises over the warm-up and then falls to zero as a cosine."""
+    """How long and how fast.
+
+    The rate rises over the warm-up, and then falls to zero as a cosine; with "stable" it stays and falls to zero in a
+    line over the last `fall` of the steps (warm-up, stable, decay: Hu et al. 2024).
+    """
 
     steps: int
     rate: float = 1e-4
+    schedule: Schedule = "cosine"
     warmup: float = 0.06  # share of the steps
+    fall: float = 0.2  # share of the steps
+    accumulate: int = 1  # batches whose gradients make one step
     clip: float = 1.0  # largest norm of the gradient
     decay: float = 0.01  # weight decay, on matrices alone
+    betas: tuple[float, float] = (0.9, 0.999)
     half: bool = False  # multiply in bfloat16, sum and keep in float32: 2.4 times faster where a CPU has AVX-512 BF16
+    compile: bool = False
     average: float = 0.0  # decay of the exponential moving average of the weights; 0 is off
     evaluate_every: int = 0  # steps; 0 never evaluates
     patience: int = 3  # evaluations without a better score after which it stops
+    keep_every: int = 0  # steps between checkpoints; 0 keeps one only when interrupted
 
     def factor(self, step: int) -> float:
         """What the rate is multiplied with at `step`, from 0."""
         warm = max(1, round(self.steps * self.warmup))
         if step < warm:
             return (step + 1) / warm
+        if self.schedule == "constant":
+            return 1.0
+        if self.schedule == "stable":
+            return min(1.0, (self.steps - step) / max(1, round(self.steps * self.fall)))
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, self.steps - warm))))
 
 
@@ -53,6 +73,18 @@ class Log:
     seconds: float = 0.0
 
 
+class Place(Protocol):
+    """Where a run that was left is found again."""
+
+    def saved(self) -> State | None: ...
+
+    def save(self, state: State) -> None: ...
+
+    def refused(self, batch: object) -> str:
+        """Keep a batch whose loss is no number, and say where."""
+        ...
+
+
 def fit(
     model: Model,
     batches: Iterable[Batch],
@@ -63,58 +95,144 @@ def fit(
     report: Callable[[dict[str, float]], None] = lambda row: None,
     report_every: int = 100,
     rates: Mapping[str, float] | None = None,
+    place: Place | None = None,
 ) -> Log:
     """Train `model` in place for `plan.steps` steps, or until `score` stops rising.
 
     With `plan.average` the averaged weights are the ones that are scored and kept. The model ends with the weights of
     its best score, in evaluation mode. `rates` multiplies the learning rate of parameters whose name begins so.
+
+    With a `place`, a run that was interrupted (Ctrl-C keeps it before it is raised again) goes on as if it had not
+    been: `batches` must be the same again, and those that were used are passed over. Raises `TrainingError` where the
+    loss is no number, with the batch kept in `place`.
     """
-    optimizer = torch.optim.AdamW(grouped(model, plan, rates or {}), lr=plan.rate, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, plan.factor)
-    moving = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(model, multi_avg_fn=moving) if plan.average else None
-    kept: Model = averaged.module if averaged else model  # type: ignore[assignment]
-    log, sums, best = Log(), dict[str, float](), None
-    device = next(model.parameters()).device.type
-    started, since, bad = time.monotonic(), 0, 0
+    course = _Course(model, plan, rates or {})
+    if place and (left := place.saved()):
+        course.take_up(left)
+    source = islice(batches, course.step * plan.accumulate, None)
+    forward = torch.compile(model) if plan.compile else model
     model.train()
-    for step, batch in zip(range(1, plan.steps + 1), batches, strict=False):
-        with torch.autocast(device, torch.bfloat16, enabled=plan.half):
-            losses = loss_of(model, batch)
-        loss = torch.stack(list(losses.values())).sum()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-        optimizer.step()
-        schedule.step()
-        if averaged:
-            averaged.update_parameters(model)
-        since += 1
-        for name, part in losses.items():
-            sums[name] = sums.get(name, 0.0) + part.item()
-        due = plan.evaluate_every and step % plan.evaluate_every == 0
-        if step % report_every == 0 or step == plan.steps or due:
-            row = {"step": float(step), "seconds": round(time.monotonic() - started, 1)}
-            row |= {name: round(total / since, 4) for name, total in sums.items()}
-            if due and score:
-                row["score"] = round(score(kept.eval()), 5)
-                model.train()
-            log.rows.append(row)
-            report(row)
-            sums, since = {}, 0
-        if due and score:
-            if log.rows[-1]["score"] > log.best:
-                log.best, log.best_step, bad = log.rows[-1]["score"], step, 0
-                best = {name: tensor.clone() for name, tensor in kept.state_dict().items()}
-            else:
-                bad += 1
-            if bad >= plan.patience:
-                log.stopped_early = True
+    try:
+        while course.step < plan.steps and not course.log.stopped_early:
+            if not course.make_step(list(islice(source, plan.accumulate)), loss_of, forward, place):
                 break
-    model.load_state_dict(best or kept.state_dict())
-    model.eval()
-    log.seconds = round(time.monotonic() - started, 1)
-    return log
+            due = bool(plan.evaluate_every and course.step % plan.evaluate_every == 0 and score)
+            if due or course.step % report_every == 0 or course.step == plan.steps:
+                report(course.noted(score if due else None))
+            if place and plan.keep_every and course.step % plan.keep_every == 0:
+                place.save(course.state())
+    except KeyboardInterrupt:
+        if place:
+            place.save(course.state())
+        raise
+    return course.ended()
+
+
+class _Course:
+    """Everything that changes while training, so that it can be left and taken up again."""
+
+    def __init__(self, model: nn.Module, plan: Plan, rates: Mapping[str, float]) -> None:
+        self.model, self.plan = model, plan
+        self.device = next(model.parameters()).device.type
+        self.optimizer = torch.optim.AdamW(grouped(model, plan, rates), lr=plan.rate, betas=plan.betas, fused=True)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, plan.factor)
+        moving = get_ema_multi_avg_fn(plan.average)  # type: ignore[no-untyped-call]
+        self.averaged = AveragedModel(model, multi_avg_fn=moving) if plan.average else None
+        self.log, self.best = Log(), dict[str, Tensor]()
+        self.step = self.bad = self.since = 0
+        self.sums: dict[str, float] = {}
+        self.started = time.monotonic()
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is scored and that remains."""
+        return self.averaged.module if self.averaged else self.model
+
+    def make_step(self, batches: Sequence[Any], loss_of: Any, forward: Any, place: Place | None) -> bool:
+        """One step on `batches`; false where there are none left."""
+        if not batches:
+            return False
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in batches:
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.plan.half):
+                losses = loss_of(forward, batch)
+            loss = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(loss):
+                raise _no_number(losses, self.step, place.refused(batch) if place else "")
+            (loss / len(batches)).backward()  # type: ignore[no-untyped-call]
+            for name, part in losses.items():
+                self.sums[name] = self.sums.get(name, 0.0) + part.item() / len(batches)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        if self.averaged:
+            self.averaged.update_parameters(self.model)
+        self.step, self.since = self.step + 1, self.since + 1
+        return True
+
+    def noted(self, score: Callable[[Any], float] | None) -> dict[str, float]:
+        """A row of the log; with `score`, the weights are kept if they are the best so far."""
+        row = {"step": float(self.step), "seconds": round(time.monotonic() - self.started, 1)}
+        row |= {name: round(total / self.since, 4) for name, total in self.sums.items()}
+        self.sums, self.since = {}, 0
+        if score:
+            row["score"] = round(score(self.kept.eval()), 5)
+            self.model.train()
+            if row["score"] > self.log.best:
+                self.log.best, self.log.best_step, self.bad = row["score"], self.step, 0
+                self.best = {name: tensor.clone() for name, tensor in self.kept.state_dict().items()}
+            else:
+                self.bad += 1
+                self.log.stopped_early = self.bad >= self.plan.patience
+        self.log.rows.append(row)
+        return row
+
+    def ended(self) -> Log:
+        self.model.load_state_dict(self.best or self.kept.state_dict())
+        self.model.eval()
+        self.log.seconds = round(time.monotonic() - self.started, 1)
+        return self.log
+
+    def state(self) -> State:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "averaged": self.averaged.state_dict() if self.averaged else {},
+            "best": self.best,
+            "chance": torch.get_rng_state(),
+            "counts": {"step": self.step, "bad": self.bad, "since": self.since},
+            "sums": self.sums,
+            "log": asdict(self.log),
+            "seconds": time.monotonic() - self.started,
+        }
+
+    def take_up(self, left: State) -> None:
+        """Be where the run was that left this state."""
+        self.model.load_state_dict(left["model"])
+        self.optimizer.load_state_dict(left["optimizer"])
+        self.schedule.load_state_dict(left["schedule"])
+        if self.averaged:
+            self.averaged.load_state_dict(left["averaged"])
+        self.best, self.sums, self.log = left["best"], left["sums"], Log(**left["log"])
+        self.step, self.bad, self.since = (left["counts"][name] for name in ("step", "bad", "since"))
+        self.started = time.monotonic() - left["seconds"]
+        torch.set_rng_state(left["chance"])
+
+
+def _no_number(losses: Losses, step: int, kept: str) -> TrainingError:
+    parts = ", ".join(f"{name} {part.item():g}" for name, part in losses.items())
+    if not kept:
+        return TrainingError(
+            "The loss of step {step} is no number ({parts}). Train at a lower rate.", step=step + 1, parts=parts
+        )
+    return TrainingError(
+        "The loss of step {step} is no number ({parts}). Its batch is in '{file}': look for what is odd in it, or "
+        "train at a lower rate.",
+        step=step + 1,
+        parts=parts,
+        file=kept,
+    )
 
 
 def grouped(model: nn.Module, plan: Plan, rates: Mapping[str, float]) -> Parameters:
