@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
@@ -11,6 +13,7 @@ from samantha.adapters.onnx_encoder import OnnxEncoder
 from samantha.core.understanding import EMOTIONS
 from samantha.recipes import encoder, head
 from samantha.recipes.encoder import Recipe
+from samantha.training.data import Example
 from samantha.training.loop import Plan
 from samantha.training.models.encoder import Shape
 
@@ -74,22 +77,26 @@ def little(folder: Path, tokenizer: Tokenizer) -> dict[str, Path]:
     return places
 
 
+def small(plan: Plan) -> Recipe:
+    return Recipe(
+        trunk=TRUNK, held_out=10, size=4, listeners=2, listening=plan, feeling=plan, danger=plan, contrasts=20
+    )
+
+
 def test_the_encoder_is_made_and_can_be_used(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    short = Plan(steps=4, evaluate_every=2, average=0.5)
-    recipe = Recipe(trunk=TRUNK, held_out=10, size=4, first=short, second=short, contrasts=20)
+    recipe = small(Plan(steps=4, evaluate_every=2, average=0.5))
     said: list[str] = []
     made = encoder.run(**little(tmp_path, tokenizer), recipe=recipe, report=said.append)
     (felt,) = OnnxEncoder.open(made.folder).understood(["my dog is sad"])
     assert felt.emotion is not None
     assert set(felt.emotion.probabilities) == set(EMOTIONS)
     assert felt.risk is not None
-    assert len(json.loads((made.folder / "training.json").read_text())["stages"]) == 2
+    assert len(json.loads((made.folder / "training.json").read_text())["stages"]) == 4
     assert "7 new characters" in said[0]
 
 
 def test_a_stage_that_is_done_is_not_done_again(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    short = Plan(steps=2, evaluate_every=1)
-    recipe = Recipe(trunk=TRUNK, held_out=10, size=4, first=short, second=short, contrasts=20)
+    recipe = small(Plan(steps=2, evaluate_every=1))
     places, said = little(tmp_path, tokenizer), list[str]()
     first = encoder.run(**places, recipe=recipe, report=said.append)
     told = len(said)
@@ -97,6 +104,16 @@ def test_a_stage_that_is_done_is_not_done_again(tmp_path: Path, tokenizer: Token
     assert again.logs == first.logs
     assert len(said) == told + 1  # only how large it is
     assert (first.folder / "encoder.onnx").read_bytes() == (again.folder / "encoder.onnx").read_bytes()
+
+
+def test_a_comment_is_taught_its_label_and_what_is_heard() -> None:
+    labelled, held = Example("a", {"emotion": (1.0, 0.0)}), Example("b", {"emotion": (0.0, 1.0)})
+    material = encoder.Material([labelled], [held], [("c", "丙")], [], [])
+    heard = np.array([[0.9, 0.9], [0.6, 0.2], [0.3, 0.5]], np.float32)  # held out, comment, sentence
+    taught = encoder.taught_from(material, np.zeros((3, 4), np.float32), heard, share=0.5)
+    assert taught.comments[0].labels["emotion"] == pytest.approx((0.8, 0.1))
+    assert taught.comments_held[0].labels["emotion"] == (0.0, 1.0)
+    assert taught.chinese[0].labels["emotion"] == pytest.approx((0.3, 0.5))
 
 
 def test_a_head_is_made_from_a_table(tmp_path: Path) -> None:

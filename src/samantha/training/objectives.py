@@ -3,6 +3,9 @@
 Not here: which losses a model is trained with, and their weights (the recipes).
 """
 
+from collections.abc import Callable
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,12 +31,51 @@ def one_label(logits: Tensor, targets: Tensor, *, weights: Tensor | None = None,
     return functional.cross_entropy(logits[known], targets[known], weight=weights, label_smoothing=smoothing)
 
 
+def tokens(logits_of: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tensor, *, smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of the tokens that are asked for, of which alone the logits are computed.
+
+    `hidden` (batch, tokens, width), `targets` (batch, tokens) the ids, or -1. It serves the next token, a masked one,
+    and the next of a translation (with label smoothing: Szegedy et al. 2016).
+    """
+    asked = targets >= 0
+    if not asked.any():
+        return hidden.sum() * 0.0
+    return functional.cross_entropy(logits_of(hidden[asked]).float(), targets[asked], label_smoothing=smoothing)
+
+
+def masked(
+    ids: Tensor, candidates: Tensor, *, mask: int, vocabulary: int, generator: torch.Generator, share: float = 0.15
+) -> tuple[Tensor, Tensor]:
+    """Ids with some hidden, and targets that ask for these (Devlin et al. 2019).
+
+    `ids` and `candidates` (batch, tokens), true where a token may be hidden. Of those drawn, eight in ten become
+    `mask`, one any token of the `vocabulary`, one stays. Targets are -1 elsewhere.
+    """
+    chance, kind = (torch.rand(ids.shape, generator=generator) for _ in range(2))
+    drawn = candidates.bool() & (chance < share)
+    any_token = torch.randint(vocabulary, ids.shape, generator=generator)
+    hidden = torch.where(drawn & (kind < 0.8), mask, ids)
+    hidden = torch.where(drawn & (kind >= 0.9), any_token, hidden)
+    return hidden, ids.masked_fill(~drawn, -1)
+
+
 def same_direction(vectors: Tensor, teacher: Tensor) -> Tensor:
     """One minus the cosine to the teacher's vectors (for unit vectors, half the squared
     distance that Reimers & Gurevych 2020 use). `teacher` (batch, width); a row of zeros is no teacher.
     """
     known = teacher.abs().sum(-1) > 0
     return ((1 - functional.cosine_similarity(vectors, teacher, dim=-1)) * known).sum() / known.sum().clamp(min=1)
+
+
+def agreement(first: Tensor, second: Tensor, known: Tensor) -> Tensor:
+    """R-Drop (Liang et al. 2021): how far two passes differ, between which only the dropout does.
+
+    The mean of both Kullback-Leibler divergences in nats. `first`, `second` logits (batch, labels) of which one label
+    is true; `known` (batch) says which rows count.
+    """
+    one, other = torch.log_softmax(first.float(), -1), torch.log_softmax(second.float(), -1)
+    apart = ((one.exp() - other.exp()) * (one - other)).sum(-1) / 2
+    return (apart * known).sum() / known.sum().clamp(min=1)
 
 
 def class_weights(counts: Tensor, *, power: float = 0.5, largest: float = 5.0) -> Tensor:

@@ -116,13 +116,17 @@ class Encoder(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Output:
         """`ids` (batch, tokens) of int64; `mask` the same, 1 for a token and 0 for padding."""
-        hidden = self.trunk(ids, mask)
-        weight = mask[..., None].to(hidden.dtype)
-        mean = (hidden * weight).sum(1) / weight.sum(1)
-        highest = hidden.masked_fill(weight == 0, -torch.inf).amax(1)
-        pooled = torch.cat([mean, highest], dim=-1)
+        mean, pooled = pooled_of(self.trunk(ids, mask), mask)
         vector = functional.normalize(self.vector(mean), dim=-1)
         return Output(vector, pooled, {name: head(pooled) for name, head in self.heads.items()})
+
+
+def pooled_of(hidden: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of `hidden` (batch, tokens, width) over the tokens in `mask`; mean and maximum side by side."""
+    weight = mask[..., None].to(hidden.dtype)
+    mean = (hidden * weight).sum(1) / weight.sum(1)
+    highest = hidden.masked_fill(weight == 0, -torch.inf).amax(1)
+    return mean, torch.cat([mean, highest], dim=-1)
 
 
 def trunk_from_bert(tensors: Mapping[str, Tensor], shape: Shape) -> dict[str, Tensor]:

@@ -1,0 +1,150 @@
+"""A language model of the Llama kind: what comes next, given what was there.
+
+Rotary positions, root-mean-square norms, grouped-query attention, gated feed-forward networks, and embeddings that
+also read out (Press & Wolf 2017). Not here: choosing the next token (`samantha.training.decoding`).
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from samantha.core.errors import SettingError
+from samantha.training.models.blocks import (
+    Attention,
+    Cache,
+    FeedForward,
+    RMSNorm,
+    Rotation,
+    initialize,
+    rotation_of,
+    same_document,
+)
+
+ROOM = 128  # tokens by which the cache grows; one at a time would copy it for each
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes. With fewer keys than attention heads, several of these share one."""
+
+    vocabulary: int
+    width: int = 384
+    layers: int = 6
+    attention_heads: int = 6
+    key_value_heads: int = 2
+    inner: int = 1024
+    context: int = 512  # tokens that it is trained on at once; it can be given more, but never learned to use them
+    rotary_base: float = 10_000.0
+    norm_epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Raises `SettingError` where the sizes contradict each other."""
+        if self.width % (2 * self.attention_heads):
+            raise SettingError(
+                "width is {width}, which {heads} attention heads cannot share evenly. Set a multiple of {step}.",
+                width=self.width,
+                heads=self.attention_heads,
+                step=2 * self.attention_heads,
+            )
+        if self.attention_heads % self.key_value_heads:
+            raise SettingError(
+                "{heads} attention heads cannot share {pairs} keys. Set key_value_heads to a divisor of {heads}.",
+                pairs=self.key_value_heads,
+                heads=self.attention_heads,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What was read and written so far. A step writes into its room: to go on twice from one, rearrange it."""
+
+    room: Tensor  # keys and values (layers, 2, rows, key-value heads, tokens, head width), of which
+    used: int  # tokens are taken
+    mask: Tensor | None  # (rows, tokens of the prompt), true for a token; None where none is filled up
+
+
+class Layer(nn.Module):
+    """Attention and a feed-forward network; what each finds is added to what it was given (Xiong et al. 2020)."""
+
+    def __init__(self, shape: Shape, *, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(shape.width, epsilon=shape.norm_epsilon)
+        self.attention = Attention(shape.width, shape.attention_heads, key_value_heads=shape.key_value_heads)
+        self.norm = RMSNorm(shape.width, epsilon=shape.norm_epsilon)
+        self.feed_forward = FeedForward(shape.width, shape.inner)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, hidden: Tensor, rotation: Rotation, *, mask: Tensor | None, cache: Cache | None) -> Tensor:
+        """`hidden` (batch, tokens, width), in and out; `mask` and `cache` are for the attention."""
+        attended = self.attention(self.attention_norm(hidden), rotation, mask=mask, cache=cache)
+        hidden = hidden + self.dropout(attended)
+        fed_back: Tensor = hidden + self.dropout(self.feed_forward(self.norm(hidden)))
+        return fed_back
+
+
+class GPT(nn.Module):
+    """Token ids -> hidden states, of which `logits` reads what comes next. It is a `Writer`."""
+
+    def __init__(self, shape: Shape, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.shape = shape
+        self.tokens = nn.Embedding(shape.vocabulary, shape.width)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList(Layer(shape, dropout=dropout) for _ in range(shape.layers))
+        self.norm = RMSNorm(shape.width, epsilon=shape.norm_epsilon)
+        initialize(self)
+        for name, weight in self.named_parameters():
+            if name.endswith(("attended.weight", "down.weight")):
+                weight.data /= (2 * shape.layers) ** 0.5  # the sum of all layers is as large as one (GPT-2)
+
+    def forward(self, ids: Tensor, *, documents: Tensor | None = None) -> Tensor:
+        """`ids` (batch, tokens); hidden states (batch, tokens, width).
+
+        With `documents` (batch, tokens), a number for each token, it sees only the earlier ones of its own document.
+        """
+        return self._through(ids, mask=None if documents is None else same_document(documents))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """`hidden` (..., width) -> (..., vocabulary)."""
+        return functional.linear(hidden, self.tokens.weight)
+
+    @torch.inference_mode()
+    def begin(self, source: Tensor, mask: Tensor) -> tuple[State, Tensor]:
+        """Read prompts `source` (rows, tokens), filled up on the left, where `mask` is 0.
+
+        Logits (rows, vocabulary) of the first new token.
+        """
+        rows, tokens = source.shape
+        shape, head_width = self.shape, self.shape.width // self.shape.attention_heads
+        room = self.tokens.weight.new_zeros(shape.layers, 2, rows, shape.key_value_heads, tokens + ROOM, head_width)
+        filled = None if mask.all() else mask.bool()
+        hidden = self._through(source, mask=None if filled is None else same_document(filled), room=room)
+        return State(room, tokens, filled), self.logits(hidden[:, -1])
+
+    @torch.inference_mode()
+    def step(self, state: State, last: Tensor) -> tuple[State, Tensor]:
+        """Write `last` (rows), the token just chosen; logits (rows, vocabulary) of the next."""
+        room, end, mask = state.room, state.used + 1, None
+        if end > room.shape[-2]:
+            room = functional.pad(room, (0, 0, 0, ROOM))
+        if state.mask is not None:
+            mask = functional.pad(state.mask, (0, end - state.mask.shape[1]), value=True)[:, None, None]
+        hidden = self._through(last[:, None], mask=mask, room=room, used=state.used)
+        return replace(state, room=room, used=end), self.logits(hidden[:, -1])
+
+    def rearranged(self, state: State, rows: Tensor) -> State:
+        """A state of its own with `rows` of `state`, in that order; a row may come more than once."""
+        return replace(state, room=state.room[:, :, rows], mask=None if state.mask is None else state.mask[rows])
+
+    def _through(self, ids: Tensor, *, mask: Tensor | None, room: Tensor | None = None, used: int = 0) -> Tensor:
+        """Hidden states (batch, tokens, width) of `ids`, which stand behind `used` tokens in the `room`."""
+        positions = torch.arange(used, used + ids.shape[1], device=ids.device)
+        turned = rotation_of(positions, self.shape.width // self.shape.attention_heads, base=self.shape.rotary_base)
+        hidden = self.dropout(self.tokens(ids))
+        for number, layer in enumerate(self.layers):
+            cache = None if room is None else Cache(room[number], used)
+            hidden = layer(hidden, turned, mask=mask, cache=cache)
+        normed: Tensor = self.norm(hidden)
+        return normed
