@@ -64,33 +64,40 @@ def tokenizer_of(base: Path) -> Tokenizer:
 
 
 def losses_of(
-    weights: Mapping[str, float], *, one_of: frozenset[str], levels: Sequence[int]
+    weights: Mapping[str, float], *, one_of: frozenset[str], of_levels: Sequence[int] = ()
 ) -> Callable[[nn.Module, Batch], Losses]:
-    """The loss of each head that a batch has labels for, and of the vector, times its weight.
+    """The loss of each head that has a weight and that a batch has labels for, and of the vector, times the weight.
 
-    `one_of` names the heads of which one label is true; `levels` are those of the utterances, so that rare ones count
-    for more.
+    `one_of` names the heads of which one label is true; `of_levels` are the levels of the utterances, so that rare
+    ones count for more. With a weight for "agreement", batches with danger in them are read twice, and both readings
+    have to agree on it.
     """
-    counts = torch.bincount(torch.tensor(levels), minlength=3).float()
-    rare = {"level": objectives.class_weights(counts)}
+    counts = torch.bincount(torch.tensor(of_levels, dtype=torch.long), minlength=3).float()
+    rare = {"level": objectives.class_weights(counts)} if of_levels else {}
 
     def losses(network: nn.Module, batch: Batch) -> Losses:
         output = network(batch.ids, batch.mask)
-        parts = {"vector": objectives.same_direction(output.vector, batch.teacher)}
+        parts = {}
+        if "vector" in weights:
+            parts["vector"] = objectives.same_direction(output.vector, batch.teacher)
         for head, logits in output.logits.items():
             targets = batch.targets[head]
-            if not (targets >= 0).any():
+            if head not in weights or not (targets >= 0).any():
                 continue
             if head in one_of:
                 parts[head] = objectives.one_label(logits, targets, weights=rare.get(head))
             else:
                 parts[head] = objectives.multi_label(logits, targets)
+        if weights.get("agreement") and "level" in parts and (batch.targets["level"] > 0).any():
+            again, levels = network(batch.ids, batch.mask).logits["level"], batch.targets["level"]
+            parts["level"] = (parts["level"] + objectives.one_label(again, levels, weights=rare.get("level"))) / 2
+            parts["agreement"] = objectives.agreement(output.logits["level"], again, levels >= 0)
         return {name: loss * weights[name] for name, loss in parts.items()}
 
     return losses
 
 
-def outputs(model: Encoder, tokenizer: Tokenizer, texts: Sequence[str], *, size: int = 128) -> dict[str, Floats]:
+def outputs(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], *, size: int = 128) -> dict[str, Floats]:
     """`vector` (texts, width), and the logits of each head (texts, labels)."""
     model.eval()
     order = sorted(range(len(texts)), key=lambda number: len(texts[number].encode()))
