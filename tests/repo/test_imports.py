@@ -48,6 +48,7 @@ ALSO = {
 # Libraries with native code, or heavy ones -> the only places that may import them.
 HOME: dict[str, str | tuple[str, ...]] = {
     "ctranslate2": "samantha.adapters.whisper",
+    "datasketch": "samantha.training",
     "fastapi": "samantha.surfaces.api",
     "gguf": "samantha.gguf_files",
     "hibari_tts": "samantha.adapters.hibari",
