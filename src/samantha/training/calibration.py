@@ -83,27 +83,20 @@ def _smooth(row: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def level_thresholds(
-    probabilities: Floats,
-    truth: NDArray[np.int64],
-    ordinary: Floats,
-    *,
-    worse: float = 2.0,
-    alarms: float = 0.01,
+    probabilities: Floats, truth: NDArray[np.int64], ordinary: Floats, *, alarms: float = 0.01
 ) -> tuple[float, float]:
     """Thresholds of concern and of crisis, on texts that were held out.
 
-    That of crisis makes missed crises (as a share of the crises) and false alarms (of the harmless texts) fewest,
-    where a missed one counts `worse` times, but takes at most `alarms` of the `ordinary` texts for a crisis: the
-    harmless texts are look-alikes, and far rarer in talk than among the texts written to train on. That of concern is
-    right most often. `probabilities` and `ordinary` (texts, 3).
+    That of crisis is the lowest which takes at most `alarms` of the `ordinary` texts for one: a missed crisis is worse
+    than a false alarm, but somebody who is met with a help line every other day stops talking. Look-alikes do not
+    decide it, for they are far rarer in talk than among what is written to train on. That of concern is right most
+    often. `probabilities` and `ordinary` (texts, 3).
     """
-    crisis, some = probabilities[:, 2], probabilities[:, 1:].sum(-1)
+    some = probabilities[:, 1:].sum(-1)
     grid = np.arange(0.05, 0.81, 0.01)
-    cost = [worse * (crisis[truth == 2] < at).mean() + (crisis[truth == 0] >= at).mean() for at in grid]
     allowed = [at for at in grid if (ordinary[:, 2] >= at).mean() <= alarms]
     gained = [((some >= at) & (truth > 0)).sum() - ((some >= at) & (truth == 0)).sum() for at in grid]
-    best = float(grid[int(np.argmin(cost))])
-    return float(grid[int(np.argmax(gained))]), max(best, float(allowed[0] if allowed else grid[-1]))
+    return float(grid[int(np.argmax(gained))]), float(allowed[0] if allowed else grid[-1])
 
 
 def danger_figures(probabilities: Floats, truth: NDArray[np.int64], thresholds: list[float]) -> dict[str, float]:

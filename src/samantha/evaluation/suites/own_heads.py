@@ -21,7 +21,7 @@ from samantha.evaluation.subject import Head, HeadTrainer, Readout, Subject
 SHOTS = 10  # examples a class
 SEEDS = (0, 1, 2)
 HELD_OUT = 0.15  # of the training examples of each intent: what is out of scope is decided on them
-IN_SCOPE_LOSS = 0.01  # of the intents found there; that many may be taken for out of scope
+IN_SCOPE_LOSS = 0.003  # of the intents found there; that many may be taken for out of scope
 
 Names = NDArray[np.str_]
 
