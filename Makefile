@@ -32,7 +32,7 @@ web: $(STAMPS)/base
 	@$(RUN)/samantha serve $(ARGS)
 
 test: $(STAMPS)/test
-	$(RUN)/python -m pytest $(if $(SETS),--sets "$(SETS)") $(ARGS)
+	$(RUN)/python -m pytest $(if $(SETS),"--sets=$(SETS)") $(ARGS)
 
 check: lint types docs test
 
