@@ -17,10 +17,10 @@ from sklearn.model_selection import train_test_split
 
 from samantha.adapters.onnx_encoder import OwnHead, Readout, features_of
 from samantha.core.errors import TrainingError
+from samantha.training.corpora import LABEL_COLUMNS, TEXT_COLUMNS
 
 FEW = 64  # examples a class up to which its name counts as one more example
 STRENGTH = 100.0  # inverse of the L2 penalty; features have unit length, so that little penalty is needed
-TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "utterance"), ("label", "category", "intent", "class")
 
 
 @dataclass(frozen=True, slots=True)

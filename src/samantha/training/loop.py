@@ -102,8 +102,9 @@ def fit(
     With `plan.average` the averaged weights are the ones that are scored and kept. The model ends with the weights of
     its best score, in evaluation mode. `rates` multiplies the learning rate of parameters whose name begins so.
 
-    With a `place`, a run that was interrupted (Ctrl-C keeps it before it is raised again) goes on as if it had not
-    been: `batches` must be the same again, and those that were used are passed over. Raises `TrainingError` where the
+    With a `place`, a run that was interrupted between two steps goes on as if it had not been: `batches` must be the
+    same again, and those that were used are passed over. Ctrl-C keeps it before it is raised again; where it falls
+    into a step, that step may be made again. Raises `TrainingError` where the
     loss is no number, with the batch kept in `place`.
     """
     course = _Course(model, plan, rates or {})

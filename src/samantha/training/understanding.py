@@ -72,8 +72,10 @@ def losses_of(
     ones count for more. With a weight for "agreement", batches with danger in them are read twice, and both readings
     have to agree on it.
     """
-    counts = torch.bincount(torch.tensor(of_levels, dtype=torch.long), minlength=3).float()
-    rare = {"level": objectives.class_weights(counts)} if of_levels else {}
+    rare = {}
+    if of_levels:
+        counts = torch.bincount(torch.tensor(of_levels), minlength=3).float()
+        rare["level"] = objectives.class_weights(counts)
 
     def losses(network: nn.Module, batch: Batch) -> Losses:
         output = network(batch.ids, batch.mask)
@@ -97,7 +99,7 @@ def losses_of(
     return losses
 
 
-def outputs(model: nn.Module, tokenizer: Tokenizer, texts: Sequence[str], *, size: int = 128) -> dict[str, Floats]:
+def outputs(model: Encoder, tokenizer: Tokenizer, texts: Sequence[str], *, size: int = 128) -> dict[str, Floats]:
     """`vector` (texts, width), and the logits of each head (texts, labels)."""
     model.eval()
     order = sorted(range(len(texts)), key=lambda number: len(texts[number].encode()))

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samantha.core.errors import SettingError
+
 Rotation = tuple[Tensor, Tensor]  # cosine and sine, each (tokens, 1, head width)
 
 
@@ -115,6 +117,17 @@ class FeedForward(nn.Module):
         """(batch, tokens, width) in and out."""
         fed: Tensor = self.down(functional.silu(self.gate(hidden)) * self.up(hidden))
         return fed
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Raises `SettingError` where `heads` attention heads cannot have an even share of `width` each."""
+    if width % (2 * heads):
+        raise SettingError(
+            "width is {width}, which {heads} attention heads cannot share evenly. Set a multiple of {step}.",
+            width=width,
+            heads=heads,
+            step=2 * heads,
+        )
 
 
 def initialize(model: nn.Module, *, spread: float = 0.02) -> None:

@@ -17,6 +17,7 @@ from samantha.training.models.blocks import (
     FeedForward,
     RMSNorm,
     Rotation,
+    check_heads,
     initialize,
     rotation_of,
     same_document,
@@ -41,13 +42,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Raises `SettingError` where the sizes contradict each other."""
-        if self.width % (2 * self.attention_heads):
-            raise SettingError(
-                "width is {width}, which {heads} attention heads cannot share evenly. Set a multiple of {step}.",
-                width=self.width,
-                heads=self.attention_heads,
-                step=2 * self.attention_heads,
-            )
+        check_heads(self.width, self.attention_heads)
         if self.attention_heads % self.key_value_heads:
             raise SettingError(
                 "{heads} attention heads cannot share {pairs} keys. Set key_value_heads to a divisor of {heads}.",

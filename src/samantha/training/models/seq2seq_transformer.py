@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samantha.core.errors import SettingError
+from samantha.training.models.blocks import check_heads
 from samantha.training.tokens import BEGIN
 
 Pair = tuple[Tensor, Tensor]  # keys and values, each (rows, heads, tokens, width of a head)
@@ -37,13 +38,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Raises `SettingError` where the sizes contradict each other."""
-        if self.width % (2 * self.attention_heads):
-            raise SettingError(
-                "width is {width}, which {heads} attention heads cannot share evenly. Set a multiple of {step}.",
-                width=self.width,
-                heads=self.attention_heads,
-                step=2 * self.attention_heads,
-            )
+        check_heads(self.width, self.attention_heads)
         same = self.source_vocabulary == self.target_vocabulary and self.memory_width in (None, self.width)
         if self.tie == "all" and not same:
             raise SettingError(
