@@ -19,6 +19,14 @@ def test_documents_come_back_as_they_were(tmp_path: Path) -> None:
     assert (found.ends.tolist(), found.vocabulary, found.ids.dtype.name) == ([3, 5, 9], 300, "uint16")
 
 
+def test_a_shard_is_replaced_and_one_that_fails_leaves_it(tmp_path: Path) -> None:
+    shards.write(tmp_path / "shard", DOCUMENTS, vocabulary=300)
+    with pytest.raises(TrainingError, match="Document 2 has the id -1"):
+        shards.write(tmp_path / "shard", [[4], [-1, 5]], vocabulary=300)
+    assert shards.opened(tmp_path / "shard").ids.tolist() == [id for document in DOCUMENTS for id in document]
+    assert shards.write(tmp_path / "shard", [[4, 5]], vocabulary=300).ids.tolist() == [4, 5]
+
+
 def test_a_large_vocabulary_needs_wider_ids(tmp_path: Path) -> None:
     found = shards.write(tmp_path / "shard", [[70_000, 1]], vocabulary=80_000)
     assert (found.ids.tolist(), found.ids.dtype.name) == ([70_000, 1], "uint32")

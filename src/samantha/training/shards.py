@@ -7,6 +7,7 @@ from (`samantha.training.tokens`), or what is learned from them (the recipes).
 import json
 import os
 import random
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,22 +43,24 @@ class Packed:
 def write(folder: Path, documents: Iterable[Sequence[int]], *, vocabulary: int) -> Shard:
     """Write `documents`, each a sequence of ids below `vocabulary`, and open what was written.
 
-    The folder is complete or not there at all. Raises `TrainingError` where there is nothing to write.
+    A shard that is there already is replaced once the new one is complete. Raises `TrainingError` where there is
+    nothing to write, or an id is none of the vocabulary.
     """
     dtype = np.uint16 if vocabulary <= 1 << 16 else np.uint32
     beside = folder.with_name(f".{folder.name}.new")
-    beside.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(beside, ignore_errors=True)  # what a run left that was killed
+    beside.mkdir(parents=True)
     ends: list[int] = []
     total = 0
     with (beside / IDS).open("wb") as file:
         for document in documents:
             ids = np.asarray(document, np.int64)
-            if len(ids) and not 0 <= ids.min() <= ids.max() < vocabulary:
+            if len(outside := ids[(ids < 0) | (ids >= vocabulary)]):
                 raise TrainingError(
                     "Document {number} has the id {id}, outside a vocabulary of {size}. Use the tokenizer it was made "
                     "for.",
                     number=len(ends) + 1,
-                    id=int(ids.max()),
+                    id=int(outside[0]),
                     size=vocabulary,
                 )
             ids.astype(dtype).tofile(file)
@@ -67,6 +70,7 @@ def write(folder: Path, documents: Iterable[Sequence[int]], *, vocabulary: int) 
         raise TrainingError("There is no text to train on: no document has a single token.")
     np.save(beside / ENDS, np.array(ends, np.int64))
     (beside / CARD).write_text(json.dumps({"vocabulary": vocabulary, "dtype": dtype.__name__, "tokens": total}))
+    shutil.rmtree(folder, ignore_errors=True)
     os.replace(beside, folder)
     return opened(folder)
 
