@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from samantha.adapters.spacy_entities import SpacyEntities
 
 IN_MEMORY = ":memory:"
+RUN_CARD = "model.json"  # what a folder with a trained model has
 PATIENCE = 3.0  # seconds that an endpoint has to list its models
 
 
@@ -108,7 +109,16 @@ async def switch_brain(opened: Open, name: str, *, progress: Progress = quiet) -
 async def open_generator(
     settings: Settings, *, parallel: int = 1, progress: Progress = quiet
 ) -> AsyncIterator[Generator]:
-    """The brain that `model.name` asks for: an endpoint's, a file, or one of the catalogue."""
+    """The brain that `model.name` asks for: one trained here, an endpoint's, a file, or one of the catalogue."""
+    if (folder := trained_here(settings.model.name)) is not None:
+        from samantha.adapters.school import SchoolGenerator
+
+        own = await SchoolGenerator.open(folder)
+        try:
+            yield own
+        finally:
+            await own.aclose()
+        return
     endpoint, _, model = settings.model.name.partition("/")
     if model and endpoint in settings.endpoints:
         from samantha.adapters.openai import OpenAIGenerator
@@ -140,6 +150,12 @@ async def open_generator(
         yield local
     finally:
         await local.aclose()
+
+
+def trained_here(name: str) -> Path | None:
+    """The folder that `name` is, if a model was trained into it: it holds model.json."""
+    folder = Path(name).expanduser()
+    return folder if name and (folder / RUN_CARD).is_file() else None
 
 
 class _Unwanted(Exception):

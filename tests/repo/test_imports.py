@@ -40,6 +40,7 @@ MAY_IMPORT = {
 ALSO = {
     "samantha.adapters.care_files": {"mind"},  # what it reads is a `mind.care.Care`
     "samantha.adapters.persona_files": {"mind"},  # what it reads is a `mind.persona.Persona`
+    "samantha.adapters.school": {"training"},  # the models that were trained here are what it opens
     "samantha.recipes.encoder": {"adapters"},  # what it writes is calibrated as the adapter will read it
     "samantha.recipes.head": {"adapters"},  # a head is made from what the adapter reads, in its form
     "samantha.training.heads": {"adapters"},

@@ -109,6 +109,8 @@ async def _brain(settings: Settings) -> Finding:
     what = text("Brain")
     endpoint, _, model = settings.model.name.partition("/")
     try:
+        if (folder := trained_here(settings.model.name)) is not None:
+            return Finding(what, "good", text("'{folder}', trained here", folder=folder))
         if model and endpoint in settings.endpoints:
             if model not in await endpoint_models(settings, endpoint):
                 return Finding(

@@ -5,38 +5,63 @@ happens meanwhile to stderr. Not here: how anything is trained.
 """
 
 import re
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from samantha.core.errors import TrainingError, UsageError
-from samantha.core.text import text
+from samantha.core.text import Text, text
 from samantha.surfaces.needs import needs_training
 from samantha.surfaces.options import common_options, echo, language_of, print_json, settings_of, tell
 
 if TYPE_CHECKING:
     from samantha.settings import Settings
 
+RUNS: dict[str, Text] = {
+    "seq2seq_lstm": text("an LSTM that turns a text into another: a question into a reply, a sentence into German"),
+    "seq2seq_transformer": text("the same with attention alone, or on a pretrained encoder"),
+    "gpt": text("a language model, from raw text"),
+    "bert": text("a model that reads both ways, from raw text, by filling in what is masked"),
+    "classify": text("which label a text has"),
+    "raise_samantha": text("from raw text to a companion to talk to"),
+}
+"""Recipes that leave a folder with a model, `samantha.recipes.NAME` each, and what they make."""
+
+ENCODER = {"head", "data", "utterances", "base", "out", "work"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_VALUES = {"encoder": {"head", "data", "utterances", "base", "out", "work"}}
 
 
 @click.command()
 @click.argument("recipe", metavar="RECIPE")
 @click.argument("values", nargs=-1, metavar="KEY=VALUE...")
+@click.option("--resume", is_flag=True, help="Go on with the run that was left in out=.")
+@click.option("--keys", is_flag=True, help="List the keys of RECIPE, with what they are without you, and leave.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @common_options
 @click.pass_context
-def train(context: click.Context, recipe: str, values: tuple[str, ...], as_json: bool) -> None:
+def train(
+    context: click.Context, recipe: str, values: tuple[str, ...], resume: bool, keys: bool, as_json: bool
+) -> None:
     """Train a model.
 
-    `encoder head=NAME data=FILE.csv` teaches her understanding labels of your own, from a table with the columns text
-    and label. `encoder data=DIR` raises the encoder anew from the public data sets in DIR.
+    `gpt data=FILE`, `seq2seq_lstm data=FILE`, `seq2seq_transformer`, `bert`, `classify` and `raise_samantha` leave a
+    folder, runs/RECIPE or out=FOLDER, that `samantha chat --model` takes. `encoder head=NAME data=FILE.csv` teaches her
+    understanding labels of your own, from a table with the columns text and label. `encoder data=DIR` raises the
+    encoder anew from the public data sets in DIR.
     """
-    given = _given(recipe, values)
+    if recipe != "encoder" and recipe not in RUNS:
+        known = ", ".join([*RUNS, "encoder"])
+        raise UsageError("There is no recipe '{name}'. There is: {known}.", name=recipe, known=known)
+    given = _given(values)
     settings = settings_of(context)
-    result = _head(given, settings) if "head" in given else _encoder(given, settings)
+    if recipe == "encoder":
+        result = _head_or_encoder(given, settings)
+    elif keys:
+        result = _keys(recipe)
+    else:
+        result = _run(recipe, given, resume=resume, settings=settings)
     if as_json:
         print_json(result)
     else:
@@ -44,28 +69,75 @@ def train(context: click.Context, recipe: str, values: tuple[str, ...], as_json:
             echo(f"{name}: {value}")
 
 
-def _given(recipe: str, values: tuple[str, ...]) -> dict[str, str]:
-    """The values by name. Raises `UsageError` where one is unknown or has no value."""
-    if recipe not in _VALUES:
-        raise UsageError("There is no recipe '{name}'. There is: {known}.", name=recipe, known=", ".join(_VALUES))
+def _given(values: tuple[str, ...]) -> dict[str, str]:
+    """The values by name. Raises `UsageError` where one has no name or comes twice."""
     given: dict[str, str] = {}
     for value in values:
         name, equals, content = value.partition("=")
-        if name not in _VALUES[recipe] or not equals or not content:
-            raise UsageError(
-                "'{value}' is no value of the recipe '{recipe}'. Write KEY=VALUE with one of: {known}.",
-                value=value,
-                recipe=recipe,
-                known=", ".join(sorted(_VALUES[recipe])),
-            )
+        if not (name and equals):
+            raise UsageError("'{value}' is no option. Write KEY=VALUE, such as data=FILE.", value=value)
+        if name in given:
+            raise UsageError("'{name}' is given twice. Leave one out.", name=name)
         given[name] = content
+    return given
+
+
+# -- recipes that leave a run ----------------------------------------------------------------------------------
+
+
+def _keys(recipe: str) -> dict[str, object]:
+    """Each key of a recipe, with its default and what it means."""
+    needs_training()
+    from samantha.recipes import options
+
+    found = options.keys(import_module(f"samantha.recipes.{recipe}").Recipe)
+    return {key.name: f"{key.default}   {key.says}".rstrip() for key in found}
+
+
+def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Settings") -> dict[str, object]:
+    """Run a recipe into its folder, with its progress on stderr."""
+    needs_training()
+    from samantha.recipes import options
+    from samantha.surfaces.training_progress import training_on_stderr
+    from samantha.training.runs import RunFolder, asked_for
+
+    module: Any = import_module(f"samantha.recipes.{recipe}")
+    out = Path(given.pop("out", f"runs/{recipe}")).expanduser()
+    if resume and (before := asked_for(out)) and before["recipe"] == recipe:
+        given = {**options.texts_of(before["options"]), **options.full(module.Recipe, given)}
+    made = options.parsed(module.Recipe, given)
+    language = language_of(settings)
+    with training_on_stderr(language) as watch:
+        folder = RunFolder.begin(out, recipe=recipe, options=options.plain(made), resume=resume, watch=watch)
+        try:
+            done = module.run(made, folder)
+        except KeyboardInterrupt:
+            tell(text("Left as it is. Go on with: samantha train {recipe} out={out} --resume", recipe=recipe, out=out), language)
+            raise
+        except Exception:
+            folder.abandon()
+            raise
+    result: dict[str, object] = {**done.figures, "seconds": done.seconds, "folder": str(out), "report": str(out / "report.html")}
+    return result
+
+
+# -- the encoder -----------------------------------------------------------------------------------------------
+
+
+def _head_or_encoder(given: dict[str, str], settings: "Settings") -> dict[str, object]:
+    if unknown := sorted(set(given) - ENCODER):
+        raise UsageError(
+            "'{name}' is no value of the recipe 'encoder'. Write KEY=VALUE with one of: {known}.",
+            name=unknown[0],
+            known=", ".join(sorted(ENCODER)),
+        )
     if "data" not in given:
         raise UsageError("Say what to train on: data=FILE.csv with head=NAME, or data=DIR for the whole encoder.")
     if "head" in given and not _NAME.fullmatch(given["head"]):
         raise UsageError(
             "'{name}' cannot name a head. Take small letters, digits and _, such as head=topic.", name=given["head"]
         )
-    return given
+    return _head(given, settings) if "head" in given else _encoder(given, settings)
 
 
 def _head(given: dict[str, str], settings: "Settings") -> dict[str, object]:

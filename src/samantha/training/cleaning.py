@@ -201,20 +201,17 @@ def card(name: str, tally: Tally, *, licence: str) -> Card:
     return Card(name, licence, dict(tally.read), tally.kept, dict(tally.dropped), tuple(tally.shown))
 
 
-def write_card(one: Card, path: Path) -> None:
-    """Write a card as JSON, as a whole or not at all. No text of the set is in it, whose licence may forbid that."""
+def plain(one: Card) -> dict[str, Any]:
+    """A card as JSON has it. No text of the set is in it, whose licence may forbid that."""
     examples = [
         {"file": row.place.file, "line": row.place.line, "why": row.why, "says": str(row.says)} for row in one.examples
     ]
-    found: dict[str, Any] = {
+    return {
         "name": one.name,
         "licence": one.licence,
         "sources": [{"file": file, "rows": rows} for file, rows in one.sources.items()],
         "read": sum(one.sources.values()),
         "kept": one.kept,
-        "dropped": one.dropped,
+        "dropped": dict(one.dropped),
         "examples": examples,
     }
-    beside = path.with_name(f".{path.name}.new")
-    beside.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)

@@ -191,6 +191,11 @@ def whole(path: Path, *, tally: Tally, encoding: str = "utf-8") -> Iterator[Docu
     return _values(_everything(path, encoding), Document, tally=tally, file=str(path))
 
 
+def lines(path: Path, *, tally: Tally, encoding: str = "utf-8") -> Iterator[Document]:
+    """Plain text, each line that is not blank."""
+    return _values(_written_lines(path, encoding), Document, tally=tally, file=str(path))
+
+
 def conversations(path: Path, *, tally: Tally, encoding: str = "utf-8") -> Iterator[Chat]:
     """JSON Lines in the shape of OpenAI or of ShareGPT.
 

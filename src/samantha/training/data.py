@@ -137,10 +137,14 @@ class Collator:
         return Batch(ids, mask, targets, torch.from_numpy(teacher))
 
 
-def padded(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Ids and mask of `texts`, each cut to `LONGEST` tokens; as long as the longest of them, in steps of `STEP`."""
+def padded(tokenizer: Tokenizer, texts: Sequence[str], *, longest: int = LONGEST) -> tuple[Tensor, Tensor]:
+    """Ids and mask of `texts`, each cut to `longest` tokens; as long as the longest of them, in steps of `STEP`."""
     encoded = [one.ids for one in tokenizer.encode_batch(list(texts))]
-    rows = [ids if len(ids) <= LONGEST else [*ids[: LONGEST - 1], ids[-1]] for ids in encoded]
+    return filled_up([ids if len(ids) <= longest else [*ids[: longest - 1], ids[-1]] for ids in encoded])
+
+
+def filled_up(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Ids and mask (batch, tokens) of `rows`, as long as the longest of them, in steps of `STEP`."""
     ids = torch.zeros(len(rows), -(-max(map(len, rows)) // STEP) * STEP, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for number, row in enumerate(rows):

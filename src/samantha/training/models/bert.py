@@ -49,6 +49,22 @@ class Classifier(nn.Module):
         return logits
 
 
+class TextClassifier(nn.Module):
+    """Token ids -> logits of labels. The weights of a pretrained trunk fit into `trunk`."""
+
+    def __init__(self, shape: Shape, labels: int, *, dropout: float = 0.1) -> None:
+        super().__init__()
+        self.shape = shape
+        self.trunk = Trunk(shape, dropout=dropout)
+        self.classifier = Classifier(shape, labels, dropout=dropout)
+        initialize(self)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """`ids` and `mask` (batch, tokens), 1 for a token; logits (batch, labels)."""
+        logits: Tensor = self.classifier(self.trunk(ids, mask), mask)
+        return logits
+
+
 class Span(nn.Module):
     """Where in a text an answer begins, and which token is its last."""
 

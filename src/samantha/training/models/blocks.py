@@ -47,8 +47,8 @@ def rotation_of(positions: Tensor, width: int, *, base: float = 10_000.0) -> Rot
 def rotated(heads: Tensor, rotation: Rotation) -> Tensor:
     """`heads` (batch, tokens, heads, head width), each turned by the angles of its position."""
     cosine, sine = rotation
-    first, second = heads.chunk(2, dim=-1)
-    return torch.addcmul(heads * cosine, torch.cat([second, first], -1), sine).type_as(heads)
+    swapped = heads.roll(heads.shape[-1] // 2, dims=-1)
+    return torch.addcmul(heads * cosine, swapped, sine).type_as(heads)
 
 
 def same_document(documents: Tensor) -> Tensor:
@@ -93,8 +93,8 @@ class Attention(nn.Module):
         all that is earlier, which has a faster kernel.
         """
         heads = self.query_key_value(hidden).unflatten(-1, (-1, self.head_width))
-        turning, values = heads.tensor_split([self.heads + self.key_value_heads], dim=2)
-        query, keys = rotated(turning, rotation).transpose(1, 2).tensor_split([self.heads], dim=1)
+        turning, values = heads.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
+        query, keys = rotated(turning, rotation).transpose(1, 2).split([self.heads, self.key_value_heads], dim=1)
         seen = keys, values.transpose(1, 2)
         if cache:
             seen = cache.extended(*seen)

@@ -1,0 +1,212 @@
+"""A classifier of texts: on a pretrained trunk (MiniLM, or a run of `bert`), or on none.
+
+With `unlabelled` it learns twice: a teacher from the labelled texts, and a student from these and from what the teacher
+is sure of in the others (self-training: Yarowsky 1995, with the pseudo-labels of Lee 2013). Not here: the heads of the
+encoder that ships (`samantha.recipes.encoder`, `samantha.recipes.head`).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from samantha.core.errors import SettingError
+from samantha.recipes.options import option
+from samantha.training import classification, cleaning, corpora, perturbation
+from samantha.training.classification import Start
+from samantha.training.corpora import LabelledText, Tally
+from samantha.training.devices import Device, chosen, fitted
+from samantha.training.loop import Plan
+from samantha.training.model_files import Trained
+from samantha.training.models.bert import Shape, TextClassifier
+from samantha.training.runs import Run, RunFolder
+
+LEAST_STEPS = 200  # a few hundred texts need more rounds than thousands do
+SAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that may be varied."""
+
+    data: Path = option(Path(), "Labelled texts: a .csv or .tsv with the columns text and label, or lines: LABEL TEXT.")
+    held: Path = option(Path(), "Labelled texts that say when to stop; left out, a share of data does.")
+    held_share: float = option(
+        0.1, "Share of data that says when to stop, where held is not given; 0 never stops early."
+    )
+    test: Path = option(
+        Path(), "Labelled texts that are looked at once, at the end; left out, the figures are of held."
+    )
+    trunk: Path = option(Path(), "What it starts from: the folder of all-MiniLM-L6-v2, or a run of bert or classify.")
+    fresh: bool = option(
+        False, "Take shape and tokenizer of the trunk, and not its weights: to see what they are worth."
+    )
+    shape: Shape = option(
+        lambda: Shape(vocabulary=8000, width=192, layers=4, attention_heads=6, inner=768, positions=128),
+        "Sizes of the model where there is no trunk; vocabulary is the most that the tokenizer may have.",
+    )
+    labelled_share: float = option(1.0, "Share of data whose labels are used.")
+    unlabelled: str = option("none", "Texts without labels to learn from: none, rest (of data), or a file of lines.")
+    confidence: float = option(0.9, "How sure the teacher has to be of what a text without a label is taken for.")
+    rounds: int = option(1, "How often a student becomes the next one's teacher.")
+    agreement: float = option(0.0, "Weight of R-Drop: two readings of a text have to agree; 1 is usual, 0 is off.")
+    adversarial: float = option(0.0, "How far a text is moved to where the loss rises, of its length (FGM); 0 is off.")
+    smoothing: float = option(0.0, "Share of a label that is spread over all of them.")
+    batch: int = option(32, "Texts in a batch.")
+    epochs: float = option(3.0, "Rounds over the texts, where plan.steps is 0.")
+    longest: int = option(128, "Tokens of a text that are read; what is beyond is cut off, and counted.")
+    head_rate: float = option(5.0, "How much faster the new head learns than a pretrained trunk.")
+    plan: Plan = option(
+        lambda: Plan(steps=0, rate=5e-5, average=0.99, half=True, patience=4),
+        "How long and how fast.",
+    )
+    dropout: float = option(0.1, "Share of the inner values that are left out while it learns.")
+    corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
+    licence: str = option("not stated", "Under which licence the texts are: data.json says it.")
+    seed: int = option(0, "What chance begins with; the same seed gives the same model.")
+    device: Device = option("auto", "cpu, cuda, or auto: a GPU where there is one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What is learned from, with and without labels, what says when to stop, and what is looked at in the end."""
+
+    names: tuple[str, ...]
+    labelled: list[LabelledText]
+    unlabelled: list[LabelledText]  # whatever label they have is not used
+    held: list[LabelledText]
+    test: list[LabelledText]
+
+
+def run(recipe: Recipe, folder: RunFolder) -> Run:
+    """Read, take up the trunk, learn (and with unlabelled texts teach a student), measure."""
+    _check(recipe)
+    texts = _texts(recipe, folder)
+    start = _start(recipe, texts)
+    recipe = replace(recipe, longest=min(recipe.longest, start.shape.positions))
+    model = _fitted("labelled", texts.labelled, texts, start, recipe, folder)
+    figures: dict[str, float] = {}
+    for number in range(1, recipe.rounds + 1 if texts.unlabelled else 1):
+        sure = _taught(model, texts, start, recipe)
+        right = Counter(one.label == other.label for one, other in sure)
+        figures |= {"pseudo_labels": len(sure), "pseudo_labels_right": right[True] / max(1, len(sure))}
+        rows = [*texts.labelled, *(one for one, _ in sure)]
+        model = _fitted(f"student{number}", rows, texts, start, recipe, folder)
+    figures |= _measured(model, texts, start, recipe, folder)
+    return folder.finish(
+        Trained("classifier", model, start.tokenizer, "nothing", labels=texts.names, longest=recipe.longest), figures
+    )
+
+
+def _check(recipe: Recipe) -> None:
+    """What can be said before anything is read. Raises `SettingError`."""
+    if recipe.data == Path():
+        raise SettingError("Say what to learn from: data=FILE with a label and a text in each row.")
+    for key, share, least in (("held_share", recipe.held_share, 0.0), ("labelled_share", recipe.labelled_share, 1e-6)):
+        if not least <= share <= 1 or (key == "held_share" and share == 1):
+            raise SettingError("{key} is {share}. It has to lie between 0 and 1.", key=key, share=share)
+    if recipe.held == Path() and recipe.test == Path() and not recipe.held_share:
+        raise SettingError("Nothing measures what was learned. Give test=FILE or held=FILE, or a held_share above 0.")
+    if recipe.unlabelled == "rest" and recipe.labelled_share == 1:
+        raise SettingError("unlabelled=rest has nothing to take where labelled_share is 1. Set labelled_share=0.05.")
+    if recipe.fresh and recipe.trunk == Path():
+        raise SettingError("fresh=true takes its shape from a trunk. Give trunk=FOLDER, or leave fresh out.")
+    if recipe.batch < 1 or recipe.longest < 3 or recipe.epochs <= 0 or recipe.rounds < 1:
+        raise SettingError("batch, rounds and epochs have to be above 0, and longest 3 at least.")
+
+
+def _texts(recipe: Recipe, folder: RunFolder) -> Texts:
+    """Read everything, and keep the cards of it."""
+    tallies = {name: Tally(recipe.corrupt) for name in ("data", "held", "test", "unlabelled")}
+    rows = classification.read(recipe.data, tally=tallies["data"])
+    names = classification.names_of(rows)
+    held, test = (
+        classification.read(path, tally=tallies[name], labels=names) if path != Path() else []
+        for name, path in (("held", recipe.held), ("test", recipe.test))
+    )
+    rows = classification.without(rows, [*held, *test], tally=tallies["data"])
+    if not held and recipe.held_share:
+        held, rows = classification.split(rows, recipe.held_share, seed=recipe.seed)
+    labelled, rest = classification.split(rows, recipe.labelled_share, seed=recipe.seed)
+    if recipe.unlabelled not in ("none", "rest"):
+        found = corpora.lines(Path(recipe.unlabelled), tally=tallies["unlabelled"])
+        rest = [LabelledText(one.text, "", one.place) for one in found]
+    classification.names_of(labelled, least=1)
+    read = {name: tally for name, tally in tallies.items() if tally.read}
+    folder.describe(*(cleaning.card(name, tally, licence=recipe.licence) for name, tally in read.items()))
+    return Texts(names, labelled, rest if recipe.unlabelled != "none" else [], held, test)
+
+
+def _start(recipe: Recipe, texts: Texts) -> Start:
+    """The trunk that was asked for; without one, a tokenizer of the texts and a shape."""
+    if recipe.trunk == Path():
+        return classification.from_texts([*texts.labelled, *texts.unlabelled], recipe.shape)
+    start = classification.from_folder(recipe.trunk)
+    return replace(start, trunk={}) if recipe.fresh else start
+
+
+def _fitted(
+    stage: str, rows: Sequence[LabelledText], texts: Texts, start: Start, recipe: Recipe, folder: RunFolder
+) -> TextClassifier:
+    """A new classifier that has learned `rows`."""
+    device = chosen(recipe.device)
+    model = start.model(len(texts.names), dropout=recipe.dropout, seed=recipe.seed, device=device)
+    steps = recipe.plan.steps or max(LEAST_STEPS, math.ceil(recipe.epochs * len(rows) / recipe.batch))
+    plan = replace(recipe.plan, steps=steps, evaluate_every=recipe.plan.evaluate_every or max(1, steps // 8))
+    held = [row.label for row in texts.held]
+
+    def score(network: TextClassifier) -> float:
+        found = classification.probabilities(
+            network, start.tokenizer, [row.text for row in texts.held], longest=recipe.longest
+        )
+        return classification.scores(found, held, texts.names)["accuracy"]
+
+    folder.fit(
+        stage,
+        model,
+        classification.batches(
+            rows, texts.names, start.tokenizer, recipe.batch, longest=recipe.longest, seed=recipe.seed, device=device
+        ),
+        classification.losses_of(
+            agreement=recipe.agreement, adversarial=recipe.adversarial, smoothing=recipe.smoothing
+        ),
+        fitted(plan, device),
+        score=score if held else None,
+        rates={"classifier": recipe.head_rate} if start.trunk else None,
+        tokens_of=classification.count,
+    )
+    return model
+
+
+def _taught(
+    teacher: TextClassifier, texts: Texts, start: Start, recipe: Recipe
+) -> list[tuple[LabelledText, LabelledText]]:
+    """What the teacher is sure of, each with the row that it was, whose label nobody used."""
+    said = [row.text for row in texts.unlabelled]
+    found = classification.probabilities(teacher, start.tokenizer, said, longest=recipe.longest)
+    before = {row.place: row for row in texts.unlabelled}
+    sure = classification.pseudo_labelled(texts.unlabelled, found, texts.names, confidence=recipe.confidence)
+    return [(row, before[row.place]) for row in sure]
+
+
+def _measured(model: TextClassifier, texts: Texts, start: Start, recipe: Recipe, folder: RunFolder) -> dict[str, float]:
+    """The figures, on the test texts where there are any: as they are, with typing errors, and in other words."""
+    rows, of = (texts.test, "test") if texts.test else (texts.held, "held")
+    said, labels = [row.text for row in rows], [row.label for row in rows]
+    figures: dict[str, float] = {}
+    for name, each in {"": said, **perturbation.each(said, seed=0)}.items():
+        found = classification.probabilities(model, start.tokenizer, each, longest=recipe.longest)
+        scores = classification.scores(found, labels, texts.names)
+        figures |= {f"{of}_{score}{name and '_'}{name}": value for score, value in scores.items()}
+        if not name:
+            for row, probable in list(zip(rows, found, strict=True))[:SAMPLES]:
+                folder.sample(row.text, texts.names[probable.argmax()], expected=row.label)
+    cut = classification.count_cut([*texts.labelled, *rows], start.tokenizer, longest=recipe.longest)
+    return figures | {
+        "most_frequent_label": max(Counter(labels).values()) / len(labels),
+        "learned": len(texts.labelled),
+        "measured": len(rows),
+        "cut": cut,
+    }

@@ -1,0 +1,185 @@
+"""How a companion is raised from raw text: she reads, learns to answer, is shown examples, and talks.
+
+1. **Reading.** A GPT learns from raw text, and from the conversations as text, what comes next.
+2. **Answering.** It is tuned on the conversations, of which only her answers are learned.
+3. **Few-shot.** How much a few exchanges of others, put before a conversation, help her with one she has not seen.
+4. **Talking.** A short conversation, for samples.jsonl.
+
+`samantha train raise_samantha data=FILE,FILE dialogues=FOLDER` runs it, and `samantha chat --model runs/raise_samantha`
+talks with her. Not here: the model that ships, which begins from a larger one.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from samantha.core.types import Message, Sampling
+from samantha.recipes.options import option
+from samantha.training import cleaning, language_modelling, shards, tokens
+from samantha.training.corpora import Chat, Tally
+from samantha.training.devices import Device, chosen, fitted
+from samantha.training.language_modelling import Encoded
+from samantha.training.loop import Plan
+from samantha.training.model_files import Trained
+from samantha.training.models.gpt import GPT, Shape
+from samantha.training.runs import STAGES, Run, RunFolder
+from samantha.training.talking import Talker
+
+SHOWN = (0, 1, 2, 4)  # exchanges that stand before a conversation
+TALK = (
+    "Hello.",
+    "What is your name?",
+    "I had a hard day at work.",
+    "Are you a person?",
+    "I miss my grandmother.",
+    "What should I cook tonight?",
+    "Thank you. Good night.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that may be varied."""
+
+    data: tuple[Path, ...] = option((), "Raw text to read first: files (.txt, .md, .tsv, .jsonl) or folders.")
+    dialogues: Path = option(Path("dialogues"), "Conversations to learn answering from: a .jsonl file, or a folder.")
+    licence: str = option("not stated", "Under which licence the raw text is: data.json says it.")
+    corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
+    held_out: float = option(0.05, "The share of texts and conversations that measures and is not learned from.")
+    vocabulary: int = option(6000, "How many pieces of words there are.")
+    shape: Shape = option(
+        lambda: Shape(
+            vocabulary=0, width=256, layers=6, attention_heads=4, key_value_heads=2, inner=704, context=256
+        ),
+        "",
+    )
+    dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
+    rows: int = option(16, "Rows of `shape.context` tokens in a batch.")
+    reading: Plan = option(
+        lambda: Plan(
+            steps=1200, rate=2e-3, schedule="stable", decay=0.1, betas=(0.9, 0.95), half=True, evaluate_every=300,
+            keep_every=200,
+        ),
+        "",
+    )  # fmt: skip
+    answering: Plan = option(
+        lambda: Plan(
+            steps=900, rate=1e-3, decay=0.1, betas=(0.9, 0.95), half=True, evaluate_every=150, average=0.98,
+            keep_every=200,
+        ),
+        "",
+    )  # fmt: skip
+    seed: int = option(0, "Where chance begins.")
+    device: Device = option("auto", "cpu, cuda, or auto: a GPU where there is one.")
+
+
+def run(recipe: Recipe, folder: RunFolder) -> Run:
+    """Read the texts, pretrain, tune, measure few-shot, and talk."""
+    device = chosen(recipe.device)
+    raw, chats = _texts(recipe, folder)
+    learned_raw, held_raw = language_modelling.held_out(raw, recipe.held_out) if raw else ([], [])
+    learned_chats, held_chats = language_modelling.held_out(chats, recipe.held_out)
+    said = [text for value in (*learned_raw, *learned_chats) for text in value.texts]
+    tokenizer = tokens.byte_level(said, recipe.vocabulary)
+    context = recipe.shape.context
+    model = language_modelling.begin(recipe.shape, tokenizer, dropout=recipe.dropout, seed=recipe.seed, device=device)
+    held_shard = language_modelling.shard_of(folder.path / STAGES / "held_text", tokenizer, [*held_raw, *held_chats])
+    shard = language_modelling.shard_of(
+        folder.path / STAGES / "learned_text", tokenizer, [*learned_raw, *learned_chats]
+    )
+
+    def reads(network: GPT) -> float:
+        return language_modelling.held_out_loss(network, shards.in_order(held_shard, 16, context))
+
+    answers = {
+        name: [one for value in values if (one := language_modelling.encoded(tokenizer, value.messages, longest=context))]
+        for name, values in {"learned": learned_chats, "held": held_chats}.items()
+    }
+    figures = {"parameters": float(sum(each.numel() for each in model.parameters()))}
+    figures["answer_perplexity_at_first"] = language_modelling.answer_perplexity(model, answers["held"])
+    folder.fit(
+        "reading",
+        model,
+        language_modelling.batches(shard, recipe.rows, context, seed=recipe.seed, device=device),
+        language_modelling.losses,
+        fitted(recipe.reading, device),
+        score=lambda network: -reads(network),
+        tokens_of=language_modelling.count,
+    )
+    figures["held_out_loss_after_reading"] = reads(model)
+    figures["answer_perplexity_after_reading"] = language_modelling.answer_perplexity(model, answers["held"])
+    folder.sample("(after reading) What is your name?", _talker(model, tokenizer, context).say(TALK[1], GREEDY))
+    folder.fit(
+        "answering",
+        model,
+        language_modelling.conversation_batches(answers["learned"], recipe.rows, seed=recipe.seed, device=device),
+        language_modelling.answer_losses,
+        fitted(recipe.answering, device),
+        score=lambda network: -language_modelling.answer_perplexity(network, answers["held"]),
+        tokens_of=language_modelling.count,
+    )
+    for number, shown in few_shot(tokenizer, learned_chats, held_chats, longest=context, seed=recipe.seed).items():
+        figures[f"answer_perplexity_with_{number}_examples"] = language_modelling.answer_perplexity(model, shown)
+    talker = _talker(model, tokenizer, context)
+    for asked, answered in talk(talker, TALK):
+        folder.sample(asked, answered)
+    return folder.finish(talker.trained, figures)
+
+
+GREEDY = Sampling(temperature=0, max_tokens=80, repeat_penalty=1.1)
+
+
+def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[language_modelling.Document | Chat], list[Chat]]:
+    """Raw texts and conversations, cleaned, without duplicates and near-duplicates; what was left out is described."""
+    tally, spoken = Tally(recipe.corrupt), Tally(recipe.corrupt)
+    raw = list(_clean(language_modelling.read(recipe.data, tally=tally), tally))
+    chats = list(_clean(language_modelling.read([recipe.dialogues], tally=spoken), spoken))
+    cards = [cleaning.card(recipe.dialogues.name, spoken, licence="own text")]
+    if raw:
+        cards.append(cleaning.card(", ".join(path.name for path in recipe.data), tally, licence=recipe.licence))
+    folder.describe(*cards)
+    return raw, [chat for chat in chats if isinstance(chat, Chat)]
+
+
+def _clean(values: Sequence[language_modelling.Document | Chat], tally: Tally) -> Sequence[language_modelling.Document | Chat]:
+    distinct = cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
+    return list(cleaning.without_near_duplicates(distinct, tally=tally))
+
+
+def few_shot(
+    tokenizer: object, learned: Sequence[Chat], held: Sequence[Chat], *, longest: int, seed: int
+) -> dict[int, list[Encoded]]:
+    """The held-out conversations with exchanges of others before them: how many -> those that all have room for."""
+    chance = random.Random(seed)
+    first = [list(language_modelling.spoken(chat.messages))[:2] for chat in learned]
+    short = [one for one in first if [each.role for each in one] == ["user", "assistant"]]
+    chosen_ones = [chance.sample(short, min(max(SHOWN), len(short))) for _ in held]
+    rows = []
+    for chat, exchanges in zip(held, chosen_ones, strict=True):
+        made = [
+            language_modelling.encoded(
+                tokenizer,
+                chat.messages[:2],
+                longest=longest,
+                examples=[message for exchange in exchanges[:number] for message in exchange],
+            )
+            for number in SHOWN
+        ]
+        if all(made):
+            rows.append(made)
+    return {number: [row[at] for row in rows] for at, number in enumerate(SHOWN)}
+
+
+def talk(talker: Talker, lines: Sequence[str]) -> list[tuple[str, str]]:
+    """What she answers to `lines`, said one after the other."""
+    messages: list[Message] = []
+    for line in lines:
+        messages.append(Message("user", line))
+        messages.append(Message("assistant", "".join(talker.answer(messages, GREEDY).pieces)))
+    return [(asked.text, answered.text) for asked, answered in zip(messages[::2], messages[1::2], strict=True)]
+
+
+def _talker(model: GPT, tokenizer: language_modelling.Tokenizer, context: int) -> Talker:
+    return Talker(Trained("gpt", model.eval(), tokenizer, "chat", longest=context), "")

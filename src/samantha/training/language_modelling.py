@@ -1,0 +1,227 @@
+"""A GPT and the texts it learns from: documents and conversations to ids, the loss of the next token, what it writes.
+
+Pretraining reads full rows cut from shards; tuning reads whole conversations, of which only her answers are learned.
+Not here: files of texts (`samantha.training.corpora`), or which stages there are (the recipes).
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from samantha.core.chat import chatml
+from samantha.core.errors import TrainingError
+from samantha.core.types import Message
+from samantha.training import corpora, objectives, shards, tokens
+from samantha.training.corpora import Chat, Document, Tally
+from samantha.training.devices import moved
+from samantha.training.models.gpt import GPT, Shape
+from samantha.training.shards import Packed, Shard
+
+STEP = 16  # rows of conversations are as long as a multiple of it: kernels are prepared anew for each length
+
+# -- texts ------------------------------------------------------------------------------------------------------
+
+
+def read(paths: Sequence[Path], *, tally: Tally) -> list[Document | Chat]:
+    """All texts of files, or of the files in folders: .txt and .md as they are, .tsv the first cell of a row, .jsonl
+    conversations; each may be packed (.gz).
+
+    Raises `TrainingError` where a file is of another kind, or a folder has none of these.
+    """
+    found: list[Document | Chat] = []
+    for path in paths:
+        files = [path]
+        if path.is_dir():
+            files = sorted(file for file in path.iterdir() if _kind(file) in READERS)
+            if not files or path == Path():
+                raise TrainingError("There is no text in '{path}': no file ends in {known}.", path=path, known=_known())
+        for file in files:
+            if _kind(file) not in READERS:
+                raise TrainingError(
+                    "'{file}' is of no known kind: it has to end in {known}.", file=file, known=_known()
+                )
+            found += READERS[_kind(file)](file, tally=tally)
+    return found
+
+
+def _first_cells(path: Path, *, tally: Tally) -> Iterator[Document]:
+    return (Document(row.source, row.place) for row in corpora.parallel_table(path, tally=tally))
+
+
+READERS: Mapping[str, Callable[..., Iterator[Document] | Iterator[Chat]]] = {
+    ".txt": corpora.whole,
+    ".md": corpora.whole,
+    ".tsv": _first_cells,
+    ".jsonl": corpora.conversations,
+}
+
+
+def _kind(file: Path) -> str:
+    return file.with_suffix("").suffix if file.suffix == ".gz" else file.suffix
+
+
+def _known() -> str:
+    return ", ".join(READERS)
+
+
+def held_out(values: Sequence[Document | Chat], share: float) -> tuple[list[Document | Chat], list[Document | Chat]]:
+    """What is learned from, and the `share` that measures: every so many of the values; of a single text its end."""
+    if not 0 < share < 1:
+        raise TrainingError("held_out is {share}. It has to lie between 0 and 1.", share=share)
+    if len(values) == 1 and isinstance(only := values[0], Document):
+        cut = round(len(only.text) * (1 - share))
+        return [replace(only, text=only.text[:cut])], [replace(only, text=only.text[cut:])]
+    every = max(2, round(1 / share))
+    held = [value for number, value in enumerate(values) if number % every == every - 1]
+    if not held:
+        raise TrainingError(
+            "There are {count} texts, too few to hold out {share} of them. Give more text.",
+            count=len(values),
+            share=f"{share:.0%}",
+        )
+    return [value for number, value in enumerate(values) if number % every != every - 1], held
+
+
+def spoken(messages: Iterable[Message]) -> list[Message]:
+    """What two people said to each other: a small model is given no instructions."""
+    return [message for message in messages if message.role != "system"]
+
+
+def ids_of(tokenizer: Tokenizer, value: Document | Chat) -> list[int]:
+    """The tokens of a text, opened by BEGIN."""
+    if isinstance(value, Document):
+        return [tokens.BEGIN, *tokens.encode(tokenizer, value.text)]
+    pieces = chatml(spoken(value.messages), reply=False)
+    return [tokens.BEGIN, *(number for piece in tokens.encode_pieces(tokenizer, pieces) for number in piece)]
+
+
+def shard_of(folder: Path, tokenizer: Tokenizer, values: Iterable[Document | Chat]) -> Shard:
+    """`values` as ids on disk."""
+    size = tokenizer.get_vocab_size()
+    return shards.write(folder, (ids_of(tokenizer, value) for value in values), vocabulary=size)
+
+
+# -- the model --------------------------------------------------------------------------------------------------
+
+
+def begin(shape: Shape, tokenizer: Tokenizer, *, dropout: float, seed: int, device: torch.device) -> GPT:
+    """A model with random weights, and as many tokens as the tokenizer."""
+    torch.manual_seed(seed)
+    return GPT(replace(shape, vocabulary=tokenizer.get_vocab_size()), dropout=dropout).to(device)
+
+
+def losses(model: GPT, batch: Packed) -> dict[str, Tensor]:
+    """Of every next token of the same document."""
+    alone = bool((batch.documents == batch.documents[:, :1]).all())  # then a faster kernel will do
+    hidden = model(batch.ids, documents=None if alone else batch.documents)
+    return {"loss": objectives.tokens(model.logits, hidden, batch.targets)}
+
+
+def batches(shard: Shard, rows: int, context: int, *, seed: int, device: torch.device) -> Iterator[Packed]:
+    """Rows of `context` tokens for ever."""
+    return (moved(batch, device) for batch in shards.batches(shard, rows, context, seed=seed))
+
+
+def count(batch: Packed) -> int:
+    """Tokens that are learned from."""
+    return int((batch.targets >= 0).sum())
+
+
+@torch.inference_mode()
+def held_out_loss(model: GPT, held: Iterable[Packed]) -> float:
+    """The mean over all tokens that are asked for, in nats."""
+    total, tokens_asked = 0.0, 0
+    device = next(model.parameters()).device
+    for batch in held:
+        asked = count(batch)
+        total += losses(model, moved(batch, device))["loss"].item() * asked
+        tokens_asked += asked
+    return total / max(1, tokens_asked)
+
+
+# -- conversations ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A conversation of (tokens). `learned` is true for a token of an answer, and for the one that ends it."""
+
+    ids: list[int]
+    learned: list[bool]
+
+
+def encoded(
+    tokenizer: Tokenizer, messages: Sequence[Message], *, longest: int, examples: Sequence[Message] = ()
+) -> Encoded | None:
+    """`messages` for tuning, with `examples` of which nothing is learned before them.
+
+    The oldest messages are left out where all are more than `longest` tokens; None where not even the last exchange
+    fits, or nobody answers.
+    """
+    said = spoken(messages)
+    before = _encoded(tokenizer, examples).ids[1:]
+    longest -= len(before)
+    for first, message in enumerate(said):
+        if message.role == "user":
+            made = _encoded(tokenizer, said[first:])
+            if len(made.ids) <= longest + 1:
+                ids = [tokens.BEGIN, *before, *made.ids[1:]]
+                return Encoded(ids, [False] * (len(before) + 1) + made.learned[1:]) if any(made.learned) else None
+    return None
+
+
+def _encoded(tokenizer: Tokenizer, messages: Sequence[Message]) -> Encoded:
+    pieces = chatml(messages, reply=False)
+    ids, learned = [tokens.BEGIN], [False]
+    for piece, numbers in zip(pieces, tokens.encode_pieces(tokenizer, pieces), strict=True):
+        hers = messages[piece.message].role == "assistant"
+        ids += numbers
+        learned += [hers and (not piece.control or number == tokens.TURN_END) for number in numbers]
+    return Encoded(ids, learned)
+
+
+def conversation_batches(
+    conversations: Sequence[Encoded], rows: int, *, seed: int, device: torch.device
+) -> Iterator[Packed]:
+    """Batches of whole conversations for ever, shuffled anew each round."""
+    chance = random.Random(seed)
+    while True:
+        order = chance.sample(conversations, len(conversations))
+        for start in range(0, len(order), rows):
+            yield moved(padded(order[start : start + rows]), device)
+
+
+def padded(conversations: Sequence[Encoded]) -> Packed:
+    """One batch. What a row is filled up with is another document, of which nothing is learned."""
+    longest = -(-max(len(one.ids) - 1 for one in conversations) // STEP) * STEP
+    ids = torch.full((len(conversations), longest), tokens.PAD)
+    documents, targets = torch.ones_like(ids), torch.full_like(ids, -1)
+    for row, one in enumerate(conversations):
+        length = len(one.ids) - 1
+        ids[row, :length], documents[row, :length] = torch.tensor(one.ids[:-1]), 0
+        following = torch.tensor(one.ids[1:])
+        targets[row, :length] = following.masked_fill(~torch.tensor(one.learned[1:]), -1)
+    return Packed(ids, documents, targets)
+
+
+def answer_losses(model: GPT, batch: Packed) -> dict[str, Tensor]:
+    """Of her answers alone. Nothing that is padded is in front of a token, so that the fast kernel will do."""
+    return {"loss": objectives.tokens(model.logits, model(batch.ids), batch.targets)}
+
+
+@torch.inference_mode()
+def answer_perplexity(model: GPT, conversations: Sequence[Encoded], *, rows: int = 16) -> float:
+    """How many tokens she hesitates between, in the mean, in answers that she has not seen."""
+    total, asked = 0.0, 0
+    device = next(model.parameters()).device
+    for start in range(0, len(conversations), rows):
+        batch = padded(conversations[start : start + rows])
+        total += answer_losses(model, moved(batch, device))["loss"].item() * count(batch)
+        asked += count(batch)
+    return math.exp(total / max(1, asked))

@@ -1,0 +1,149 @@
+"""Talking with a model that was trained here, whatever its architecture: messages in, pieces of text out.
+
+What a model is given is what it was trained on: a GPT the last messages in ChatML, or a text to go on with; a
+sequence-to-sequence model the newest message. Not here: threads and ports (`samantha.adapters.school`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from samantha.core.chat import Piece, chatml
+from samantha.core.errors import TrainingError
+from samantha.core.types import Message, Sampling
+from samantha.training import model_files, tokens
+from samantha.training.decoding import Decoding, stream
+from samantha.training.language_modelling import spoken
+from samantha.training.model_files import Trained
+
+NO_REPEAT = 4  # words or pieces of words: a small model is caught in its own phrases more easily
+
+
+@dataclass(frozen=True, slots=True)
+class Talker:
+    """A trained model that answers."""
+
+    trained: Trained
+    name: str
+
+    @classmethod
+    def open(cls, folder: Path) -> "Talker":
+        """The model in `folder`. Raises `TrainingError` where there is none, or it writes no text."""
+        trained = model_files.read(folder)
+        if trained.speaks == "nothing":
+            raise TrainingError(
+                "The model in '{folder}' ({architecture}) reads and writes no text, so nobody can talk with it. "
+                "Take a run of gpt, seq2seq_lstm, seq2seq_transformer or raise_samantha.",
+                folder=folder,
+                architecture=trained.architecture,
+            )
+        return cls(trained, folder.resolve().name)
+
+    @property
+    def context(self) -> int:
+        """Tokens that what it reads and what it writes may have together."""
+        return self.trained.longest
+
+    def most(self, sampling: Sampling) -> int:
+        """Tokens that a reply may have: a GPT keeps half of its context for what it reads."""
+        if self.trained.architecture == "gpt" and self.trained.speaks == "chat":
+            return min(sampling.max_tokens, max(1, self.trained.longest // 2))
+        return sampling.max_tokens
+
+    def count(self, messages: Sequence[Message]) -> list[int]:
+        """Tokens that each of `messages` takes in the context; none of what it is not given."""
+        return [len(self._turn(one)) if one.role != "system" else 0 for one in messages]
+
+    def answer(self, messages: Sequence[Message], sampling: Sampling) -> "Answer":
+        """The reply to `messages`, which is written while it is drawn from the iterator."""
+        source, mask = self._source(messages, sampling)
+        chance = torch.Generator().manual_seed(torch.seed() if sampling.seed is None else sampling.seed)
+        chosen = stream(self.trained.model, source, mask, self._decoding(sampling), generator=chance)  # type: ignore[type-var]
+        return Answer(source.shape[1], _text_of(chosen, self.trained.tokenizer, sampling.stop))
+
+    def say(self, said: str, sampling: Sampling) -> str:
+        """The whole reply to a single message."""
+        return "".join(self.answer([Message("user", said)], sampling).pieces)
+
+    def _source(self, messages: Sequence[Message], sampling: Sampling) -> tuple[Tensor, Tensor]:
+        """What the model reads (1, tokens), and its mask."""
+        newest = messages[-1].text
+        if self.trained.speaks == "pairs":
+            from samantha.training import pairs
+
+            asked = newest.lower() if self.trained.lower_case else newest
+            return pairs.source_batch(self.trained.reads, [asked], self.trained.longest)
+        room = self.trained.longest - min(sampling.max_tokens, self.trained.longest // 2)
+        if self.trained.speaks == "text":
+            ids = [tokens.BEGIN, *tokens.encode(self.trained.tokenizer, newest)[-room:]]
+        else:
+            ids = self._conversation(spoken(messages), room)
+        source = torch.tensor([ids])
+        return source, torch.ones_like(source)
+
+    def _conversation(self, messages: Sequence[Message], room: int) -> list[int]:
+        """The newest of `messages` that fit into `room`, and the opening of the reply."""
+        opening = self._ids(chatml([], reply=True))
+        kept: list[int] = []
+        for message in reversed(messages):
+            turn = self._turn(message)
+            if kept and len(turn) + len(kept) + len(opening) >= room:
+                break
+            kept = turn + kept
+        return [tokens.BEGIN, *kept[-room:], *opening]
+
+    def _turn(self, message: Message) -> list[int]:
+        if self.trained.speaks != "chat":
+            return tokens.encode(self.trained.tokenizer, message.text)
+        return self._ids(chatml([message], reply=False))
+
+    def _ids(self, pieces: Sequence[Piece]) -> list[int]:
+        return [number for piece in tokens.encode_pieces(self.trained.tokenizer, pieces) for number in piece]
+
+    def _decoding(self, sampling: Sampling) -> Decoding:
+        return Decoding(
+            max_tokens=self.most(sampling),
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=max(sampling.top_p, 1e-6),
+            min_p=sampling.min_p,
+            repeat_penalty=sampling.repeat_penalty,
+            no_repeat=NO_REPEAT if self.trained.speaks != "text" and sampling.dry_multiplier else 0,
+            ends=(tokens.END, tokens.TURN_BEGIN, tokens.TURN_END),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply. `pieces` has one for each token, empty while a character or a stop string may still be going on."""
+
+    prompt_tokens: int
+    pieces: Iterator[str]
+
+
+def _text_of(ids: Iterator[int], tokenizer: Tokenizer, stops: Sequence[str]) -> Iterator[str]:
+    """Text as soon as it is sure, up to the first of `stops`."""
+    written: list[int] = []
+    told, text = 0, ""
+    for number in ids:
+        written.append(number)
+        text = tokens.decode(tokenizer, written)
+        if ends := [at for stop in stops if (at := text.find(stop)) >= 0]:
+            yield text[told : min(ends)]
+            return
+        sure = len(text) - _unsure(text, stops)
+        yield text[told:sure]
+        told = max(told, sure)
+    if text[told:]:
+        yield text[told:]
+
+
+def _unsure(text: str, stops: Sequence[str]) -> int:
+    """Characters at the end of `text` that may not stay: half a character, or the beginning of one of `stops`."""
+    broken = len(text) - len(text.rstrip("\ufffd"))
+    begun = (size for stop in stops for size in range(1, len(stop)) if text.endswith(stop[:size]))
+    return max(broken, max(begun, default=0))

@@ -1,0 +1,187 @@
+"""Sequence to sequence as a thing to train: what it begins as, what it costs to be wrong, what it writes, how good it is.
+
+Not here: the pairs (`samantha.training.pairs`), or for how long (`samantha.recipes.pairs`).
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from samantha.core.errors import SettingError, TrainingError
+from samantha.training import decoding, objectives, pairs, tokens
+from samantha.training.decoding import Decoding
+from samantha.training.devices import moved
+from samantha.training.loop import Losses
+from samantha.training.models import encoder, seq2seq_lstm, seq2seq_transformer
+from samantha.training.models.seq2seq_lstm import Seq2SeqLSTM
+from samantha.training.models.seq2seq_transformer import Seq2SeqTransformer
+from samantha.training.pairs import NOT_GIVEN, Batch, Codec, Example
+
+Model = Seq2SeqLSTM | Seq2SeqTransformer
+Shape = seq2seq_lstm.Shape | seq2seq_transformer.Shape
+TOGETHER = 64  # texts that are translated in one batch
+_HAN = re.compile("[\u3400-\u9fff]")
+
+
+def begin(
+    shape: Shape, codec: Codec, *, dropout: float, seed: int, device: torch.device, pretrained: Path = NOT_GIVEN
+) -> Model:
+    """A model of `shape` for the vocabularies of `codec`; with `pretrained`, the folder of a BERT that reads."""
+    torch.manual_seed(seed)
+    sizes = {
+        "source_vocabulary": codec.reads.get_vocab_size(),
+        "target_vocabulary": codec.writes.get_vocab_size(),
+    }
+    model: Model
+    if isinstance(shape, seq2seq_lstm.Shape):
+        model = Seq2SeqLSTM(replace(shape, **sizes), dropout=dropout)
+    elif pretrained == NOT_GIVEN:
+        model = Seq2SeqTransformer(replace(shape, **sizes), dropout=dropout)
+    else:
+        trunk = pretrained_trunk(pretrained)
+        tie = "output" if shape.tie == "all" else shape.tie  # its tokens are others than those that are written
+        wider = replace(shape, **sizes, memory_width=trunk.shape.width, tie=tie)
+        model = Seq2SeqTransformer(wider, encoder=trunk, dropout=dropout)
+    return model.to(device)
+
+
+def pretrained_trunk(folder: Path) -> encoder.Trunk:
+    """The BERT in `folder` (config.json, model.safetensors), without what stands on its hidden states."""
+    try:
+        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        shape = encoder.Shape(
+            vocabulary=said["vocab_size"],
+            width=said["hidden_size"],
+            layers=said["num_hidden_layers"],
+            attention_heads=said["num_attention_heads"],
+            inner=said["intermediate_size"],
+            positions=said["max_position_embeddings"],
+            norm_epsilon=said["layer_norm_eps"],
+        )
+        trunk = encoder.Trunk(shape)
+        trunk.load_state_dict(encoder.trunk_from_bert(load_file(folder / "model.safetensors"), shape))
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise TrainingError(
+            "The encoder in '{folder}' cannot be read ({reason}). Give the folder of a BERT such as all-MiniLM-L6-v2, "
+            "with config.json, model.safetensors and tokenizer.json.",
+            folder=folder,
+            reason=error,
+        ) from error
+    return trunk
+
+
+def check_length(model: Model, longest_source: int) -> None:
+    """Raises `SettingError` where `model` cannot read `longest_source` tokens."""
+    if isinstance(model.encoder, encoder.Trunk) and longest_source > model.encoder.shape.positions:
+        raise SettingError(
+            "longest_source is {longest}, and the encoder reads {most} tokens at most.",
+            longest=longest_source,
+            most=model.encoder.shape.positions,
+        )
+
+
+# -- learning ---------------------------------------------------------------------------------------------------
+
+
+def losses_of(*, smoothing: float, agreement: float) -> Callable[[Model, Batch], Losses]:
+    """Cross-entropy of each token after those before it; with `agreement`, of two passes that have to agree (R-Drop)."""
+
+    def losses(model: Model, batch: Batch) -> Losses:
+        hidden = model(batch.source, batch.mask, batch.target)
+        return {"loss": objectives.tokens(model.logits, hidden, batch.following, smoothing=smoothing)}
+
+    def losses_of_two(model: Model, batch: Batch) -> Losses:
+        asked = batch.following >= 0
+        first, second = (model.logits(model(batch.source, batch.mask, batch.target)[asked]).float() for _ in range(2))
+        apart = objectives.agreement(first, second, torch.ones_like(batch.following[asked]))
+        right = batch.following[asked].repeat(2)
+        loss = functional.cross_entropy(torch.cat([first, second]), right, label_smoothing=smoothing)
+        return {"loss": loss, "agreement": agreement * apart}
+
+    return losses_of_two if agreement else losses
+
+
+def count(batch: Batch) -> int:
+    """Tokens of the target that are learned from."""
+    return int((batch.following >= 0).sum())
+
+
+@torch.inference_mode()
+def held_out_loss(model: Model, examples: Sequence[Example], size: int) -> float:
+    """Nats a token of the target, mean over all of `examples`, in batches of `size` tokens."""
+    total, known = 0.0, 0
+    for group in pairs.groups(examples, size):
+        batch = moved(pairs.batch_of(group), _device(model))
+        hidden = model(batch.source, batch.mask, batch.target)
+        total += objectives.tokens(model.logits, hidden, batch.following).item() * count(batch)
+        known += count(batch)
+    return total / known
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.parameters()).device
+
+
+# -- writing, and how good it is --------------------------------------------------------------------------------
+
+
+def written(model: Model, codec: Codec, texts: Sequence[str], how: Decoding, *, longest: int) -> list[str]:
+    """What `model` makes of each of `texts`, of which it reads `longest` tokens."""
+    order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    found = [""] * len(texts)
+    for start in range(0, len(order), TOGETHER):
+        at = order[start : start + TOGETHER]
+        source, mask = pairs.source_batch(codec.reads, [texts[number] for number in at], longest)
+        for number, ids in zip(at, _ids(model, source, mask, how), strict=True):
+            found[number] = tokens.decode(codec.writes, ids)
+    return found
+
+
+def _ids(model: Model, source: Tensor, mask: Tensor, how: Decoding) -> list[list[int]]:
+    device, chance = _device(model), torch.Generator()
+    source, mask = source.to(device), mask.to(device)
+    if isinstance(model, Seq2SeqLSTM):  # a State of its own each, which the type of a Writer has to name
+        return decoding.write(model, source, mask, how, generator=chance)
+    return decoding.write(model, source, mask, how, generator=chance)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """BLEU (Papineni et al. 2002) and chrF (Popović 2015) of a set, 0 to 100, and their settings as sacrebleu says
+    them (Post 2018), without which the figures mean nothing."""
+
+    bleu: float
+    chrf: float
+    bleu_settings: str
+    chrf_settings: str
+
+
+def quality(said: Sequence[str], expected: Sequence[str], *, lower_case: bool) -> Quality:
+    """How near what was `said` is to what was `expected`. Chinese is counted by character, the rest by word (13a)."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    together = "".join(expected)
+    chinese = len(_HAN.findall(together)) > 0.3 * len(together)
+    bleu, chrf = BLEU(lowercase=lower_case, tokenize="zh" if chinese else "13a"), CHRF(lowercase=lower_case)
+    scores = [metric.corpus_score(list(said), [list(expected)]).score for metric in (bleu, chrf)]
+    return Quality(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
+
+
+def keep_quality(path: Path, found: Quality, said: Sequence[str], expected: Sequence[str]) -> None:
+    """Write the figures with their settings, and every text, so that anybody can count again."""
+    texts = [{"written": one, "expected": other} for one, other in zip(said, expected, strict=True)]
+    content = {
+        "bleu": {"score": round(found.bleu, 2), "settings": found.bleu_settings},
+        "chrf": {"score": round(found.chrf, 2), "settings": found.chrf_settings},
+        "texts": texts,
+    }
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
