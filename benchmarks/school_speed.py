@@ -113,7 +113,14 @@ def writing(rows: int, *, rounds: int) -> list[Row]:
         return decoding.write(ours, prompt, mask, greedy, generator=torch.Generator())
 
     def of_transformers(cache: str) -> list[list[int]]:
-        found = theirs.generate(prompt, attention_mask=mask, max_new_tokens=WRITTEN, do_sample=False, use_cache=True, cache_implementation=cache)
+        found = theirs.generate(
+            prompt,
+            attention_mask=mask,
+            max_new_tokens=WRITTEN,
+            do_sample=False,
+            use_cache=True,
+            cache_implementation=cache,
+        )
         return found[:, PROMPT:].tolist()
 
     ways = {"hers": hers} | {cache: lambda cache=cache: of_transformers(cache) for cache in ("dynamic", "static")}
@@ -142,7 +149,9 @@ def _llama(model: GPT) -> Any:
         rms_norm_eps=shape.norm_epsilon,
         rope_parameters={"rope_type": "default", "rope_theta": shape.rotary_base},
         tie_word_embeddings=True,
-        bos_token_id=None, eos_token_id=None, pad_token_id=None,
+        bos_token_id=None,
+        eos_token_id=None,
+        pad_token_id=None,
     )
     theirs = LlamaForCausalLM(config).eval()
     named = {"model.embed_tokens.weight": model.tokens.weight, "model.norm.weight": model.norm.weight}
@@ -170,6 +179,10 @@ def _seconds(work: Callable[[], object]) -> float:
 
 if __name__ == "__main__":
     torch.set_num_threads(THREADS)
-    for r in [*learning(Path(sys.argv[1]), SMALL, batch=12, blocks=8), *learning(Path(sys.argv[1]), LARGE, batch=8, blocks=1)]:
+    for r in [
+        *learning(Path(sys.argv[1]), SMALL, batch=12, blocks=8),
+        *learning(Path(sys.argv[1]), LARGE, batch=8, blocks=1),
+    ]:
         print(r)
-    writing(1, rounds=5); writing(8, rounds=3)
+    writing(1, rounds=5)
+    writing(8, rounds=3)

@@ -43,6 +43,8 @@ ALSO = {
     "samantha.adapters.school": {"training"},  # the models that were trained here are what it opens
     "samantha.recipes.encoder": {"adapters"},  # what it writes is calibrated as the adapter will read it
     "samantha.recipes.head": {"adapters"},  # a head is made from what the adapter reads, in its form
+    "samantha.surfaces.train": {"training"},  # it begins the folder that a recipe runs in
+    "samantha.surfaces.training_progress": {"training"},  # the type of what it is told, and nothing that runs
     "samantha.training.heads": {"adapters"},
 }
 
@@ -57,6 +59,7 @@ HOME: dict[str, str | tuple[str, ...]] = {
     "onnxruntime": ("samantha.adapters.onnx_encoder", "samantha.training"),  # what was exported is run and compared
     "py3langid": "samantha.adapters.language_identification",
     "psycopg": "samantha.adapters.postgres",
+    "sacrebleu": "samantha.training",
     "sklearn": "samantha.training",
     "sounddevice": "samantha.adapters.sound_device",
     "spacy": "samantha.adapters.spacy_entities",

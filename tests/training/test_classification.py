@@ -194,7 +194,7 @@ def test_a_bert_finds_masked_words_again_and_is_a_trunk(recipe: classify.Recipe,
     done = masked_run(pretraining, tmp_path / "bert")
     assert done.figures["held_out_accuracy"] > 0.3
     assert (tmp_path / "bert" / "samples.jsonl").read_text(encoding="utf-8").count("___")
-    trunk = model_files.read(tmp_path / "bert").model.trunk.state_dict()  # type: ignore[union-attr,operator]
+    trunk = model_files.read(tmp_path / "bert").model.trunk.state_dict()  # type: ignore[union-attr]
     start = classification.from_folder(tmp_path / "bert")
     begun = start.model(2, dropout=0.1, seed=0, device=torch.device("cpu"))
     assert all(torch.equal(trunk[name], weight) for name, weight in begun.trunk.state_dict().items())
@@ -217,7 +217,7 @@ def test_a_bert_refuses_what_is_no_text(tmp_path: Path, content: str, says: str)
     file.write_text(content, encoding="utf-8")
     for form in ("text", "lines"):
         with pytest.raises(TrainingError, match=says):
-            masked_run(bert.Recipe(data=file, form=form, shape=TINY, device="cpu"), tmp_path / form)  # type: ignore[arg-type]
+            masked_run(bert.Recipe(data=file, form=form, shape=TINY, device="cpu"), tmp_path / form)
 
 
 def test_rows_have_no_more_tokens_than_there_are_positions_and_nothing_is_lost() -> None:

@@ -32,7 +32,11 @@ def verse(tmp_path: Path) -> Path:
 @pytest.fixture
 def chats(tmp_path: Path) -> Path:
     file = tmp_path / "chats.jsonl"
-    asked = {"What is your name?": "My name is Samantha.", "How is the sea?": "It is warm.", "Good night.": "Sleep well."}
+    asked = {
+        "What is your name?": "My name is Samantha.",
+        "How is the sea?": "It is warm.",
+        "Good night.": "Sleep well.",
+    }
     rows = [
         {"messages": [{"role": "user", "content": f"{before}{one}"}, {"role": "assistant", "content": other}]}
         for before in ("", "please, tell me now: ", "hello you there, ", "well, I do wonder: ")
@@ -43,7 +47,16 @@ def chats(tmp_path: Path) -> Path:
 
 
 def tiny_gpt(verse: Path, **more: str) -> dict[str, str]:
-    return {"data": str(verse), **TINY, "context": "16", "rows": "8", "steps": "30", "plan.rate": "0.01", "plan.evaluate_every": "10", **more}
+    return {
+        "data": str(verse),
+        **TINY,
+        "context": "16",
+        "rows": "8",
+        "steps": "30",
+        "plan.rate": "0.01",
+        "plan.evaluate_every": "10",
+        **more,
+    }
 
 
 def test_a_gpt_learns_a_verse_and_is_found_again_in_its_folder(verse: Path, tmp_path: Path) -> None:
@@ -150,5 +163,7 @@ def test_text_is_shown_up_to_a_stop_string(verse: Path, tmp_path: Path) -> None:
     talker = Talker.open(gpt.run(*made(gpt.Recipe, tiny_gpt(verse, steps="80"), tmp_path / "run")).folder)
     whole = talker.say("the sea ", GREEDY)
     stop = whole[8:11]
-    stopped = talker.say("the sea ", Sampling(temperature=0, max_tokens=20, repeat_penalty=1, dry_multiplier=0, stop=(stop,)))
+    stopped = talker.say(
+        "the sea ", Sampling(temperature=0, max_tokens=20, repeat_penalty=1, dry_multiplier=0, stop=(stop,))
+    )
     assert stopped == whole[: whole.find(stop)]

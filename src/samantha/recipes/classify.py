@@ -79,6 +79,10 @@ class Texts:
     held: list[LabelledText]
     test: list[LabelledText]
 
+    @property
+    def measuring(self) -> list[LabelledText]:
+        return self.test or self.held
+
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Read, take up the trunk, learn (and with unlabelled texts teach a student), measure."""
@@ -89,6 +93,8 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     model = _fitted("labelled", texts.labelled, texts, start, recipe, folder)
     figures: dict[str, float] = {}
     for number in range(1, recipe.rounds + 1 if texts.unlabelled else 1):
+        if number == 1:
+            figures["teacher_accuracy"] = _scores(model, texts.measuring, texts, start, recipe)["accuracy"]
         sure = _taught(model, texts, start, recipe)
         right = Counter(one.label == other.label for one, other in sure)
         figures |= {"pseudo_labels": len(sure), "pseudo_labels_right": right[True] / max(1, len(sure))}
@@ -155,13 +161,9 @@ def _fitted(
     model = start.model(len(texts.names), dropout=recipe.dropout, seed=recipe.seed, device=device)
     steps = recipe.plan.steps or max(LEAST_STEPS, math.ceil(recipe.epochs * len(rows) / recipe.batch))
     plan = replace(recipe.plan, steps=steps, evaluate_every=recipe.plan.evaluate_every or max(1, steps // 8))
-    held = [row.label for row in texts.held]
 
     def score(network: TextClassifier) -> float:
-        found = classification.probabilities(
-            network, start.tokenizer, [row.text for row in texts.held], longest=recipe.longest
-        )
-        return classification.scores(found, held, texts.names)["accuracy"]
+        return _scores(network, texts.held, texts, start, recipe)["accuracy"]
 
     folder.fit(
         stage,
@@ -173,7 +175,7 @@ def _fitted(
             agreement=recipe.agreement, adversarial=recipe.adversarial, smoothing=recipe.smoothing
         ),
         fitted(plan, device),
-        score=score if held else None,
+        score=score if texts.held else None,
         rates={"classifier": recipe.head_rate} if start.trunk else None,
         tokens_of=classification.count,
     )
@@ -184,8 +186,7 @@ def _taught(
     teacher: TextClassifier, texts: Texts, start: Start, recipe: Recipe
 ) -> list[tuple[LabelledText, LabelledText]]:
     """What the teacher is sure of, each with the row that it was, whose label nobody used."""
-    said = [row.text for row in texts.unlabelled]
-    found = classification.probabilities(teacher, start.tokenizer, said, longest=recipe.longest)
+    found = _probabilities(teacher, texts.unlabelled, start, recipe)
     before = {row.place: row for row in texts.unlabelled}
     sure = classification.pseudo_labelled(texts.unlabelled, found, texts.names, confidence=recipe.confidence)
     return [(row, before[row.place]) for row in sure]
@@ -193,20 +194,30 @@ def _taught(
 
 def _measured(model: TextClassifier, texts: Texts, start: Start, recipe: Recipe, folder: RunFolder) -> dict[str, float]:
     """The figures, on the test texts where there are any: as they are, with typing errors, and in other words."""
-    rows, of = (texts.test, "test") if texts.test else (texts.held, "held")
-    said, labels = [row.text for row in rows], [row.label for row in rows]
-    figures: dict[str, float] = {}
-    for name, each in {"": said, **perturbation.each(said, seed=0)}.items():
-        found = classification.probabilities(model, start.tokenizer, each, longest=recipe.longest)
-        scores = classification.scores(found, labels, texts.names)
-        figures |= {f"{of}_{score}{name and '_'}{name}": value for score, value in scores.items()}
-        if not name:
-            for row, probable in list(zip(rows, found, strict=True))[:SAMPLES]:
-                folder.sample(row.text, texts.names[probable.argmax()], expected=row.label)
-    cut = classification.count_cut([*texts.labelled, *rows], start.tokenizer, longest=recipe.longest)
+    rows, of = texts.measuring, "test" if texts.test else "held"
+    figures = {f"{of}_{name}": value for name, value in _scores(model, rows, texts, start, recipe).items()}
+    for change, said in perturbation.each([row.text for row in rows], seed=0).items():
+        changed = [row.with_texts([other]) for row, other in zip(rows, said, strict=True)]
+        figures[f"{of}_accuracy_{change}"] = _scores(model, changed, texts, start, recipe)["accuracy"]
+    shown = rows[:SAMPLES]
+    for row, probable in zip(shown, _probabilities(model, shown, start, recipe), strict=True):
+        folder.sample(row.text, texts.names[probable.argmax()], expected=row.label)
     return figures | {
-        "most_frequent_label": max(Counter(labels).values()) / len(labels),
+        "most_frequent_label": max(Counter(row.label for row in rows).values()) / len(rows),
         "learned": len(texts.labelled),
         "measured": len(rows),
-        "cut": cut,
+        "cut": classification.count_cut([*texts.labelled, *rows], start.tokenizer, longest=recipe.longest),
     }
+
+
+def _scores(
+    model: TextClassifier, rows: Sequence[LabelledText], texts: Texts, start: Start, recipe: Recipe
+) -> dict[str, float]:
+    found = _probabilities(model, rows, start, recipe)
+    return classification.scores(found, [row.label for row in rows], texts.names)
+
+
+def _probabilities(
+    model: TextClassifier, rows: Sequence[LabelledText], start: Start, recipe: Recipe
+) -> classification.Floats:
+    return classification.probabilities(model, start.tokenizer, [row.text for row in rows], longest=recipe.longest)

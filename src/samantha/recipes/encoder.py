@@ -69,7 +69,7 @@ class Recipe:
     )
     danger: Plan = field(
         default_factory=lambda: Plan(
-            steps=4800, rate=1e-4, average=0.998, evaluate_every=1200, keep_every=500, half=True
+            steps=3600, rate=1e-4, average=0.998, evaluate_every=900, keep_every=500, half=True
         )
     )
     heard: float = 0.5  # share of what the listeners hear in what a comment's emotions are said to be

@@ -14,7 +14,7 @@ from samantha.training.corpora import Chat, Tally
 from samantha.training.devices import Device, chosen, fitted
 from samantha.training.loop import Plan
 from samantha.training.model_files import Trained
-from samantha.training.models.gpt import Shape
+from samantha.training.models.gpt import GPT, Shape
 from samantha.training.runs import STAGES, Run, RunFolder
 from samantha.training.talking import Talker
 
@@ -53,7 +53,9 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     learned, held = language_modelling.held_out(found, recipe.held_out)
     said = [text for value in found for text in value.texts]
     tokenizer = (
-        tokens.characters("".join(said)) if recipe.tokens == "characters" else tokens.byte_level(said, recipe.vocabulary)
+        tokens.characters("".join(said))
+        if recipe.tokens == "characters"
+        else tokens.byte_level(said, recipe.vocabulary)
     )
     learned_shard, held_shard = (
         language_modelling.shard_of(folder.path / STAGES / f"{name}_text", tokenizer, values)
@@ -62,7 +64,7 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     model = language_modelling.begin(recipe.shape, tokenizer, dropout=recipe.dropout, seed=recipe.seed, device=device)
     context = recipe.shape.context
 
-    def held_out_loss(network: language_modelling.GPT) -> float:
+    def held_out_loss(network: GPT) -> float:
         return language_modelling.held_out_loss(network, shards.in_order(held_shard, 64, context))
 
     log = folder.fit(
@@ -87,5 +89,3 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
             "training_seconds": log.seconds,
         },
     )
-
-

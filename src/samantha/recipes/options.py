@@ -1,7 +1,7 @@
 """KEY=VALUE -> a recipe: the fields of its dataclass are its keys.
 
-A field that is a dataclass itself has keys with a dot (`plan.steps`); the part before the dot may be left out where only
-one key ends so. Not here: the recipes.
+A field that is a dataclass itself has keys with a dot (`plan.steps`); the part before the dot may be left out where
+only one key ends so. Not here: the recipes.
 """
 
 import difflib
@@ -19,7 +19,7 @@ Recipe = TypeVar("Recipe")
 
 
 def option(default: Any, says: str) -> Any:
-    """A field with a default (a value, or for what may change a function without arguments) and a sentence for people."""
+    """A field with a default, or a function that makes it, and a sentence for people."""
     if callable(default):
         return field(default_factory=default, metadata={"says": says})
     return field(default=default, metadata={"says": says})

@@ -1,6 +1,7 @@
 """What both recipes for pairs share: what may be varied, and what is done, step by step.
 
-Not here: the model, and defaults that go with it (`samantha.recipes.seq2seq_lstm`, `samantha.recipes.seq2seq_transformer`).
+Not here: the model, and defaults that go with it (`samantha.recipes.seq2seq_lstm`,
+`samantha.recipes.seq2seq_transformer`).
 """
 
 from dataclasses import dataclass
@@ -119,7 +120,7 @@ def learn(
 
 def _checked(recipe: PairRecipe) -> None:
     """Raises `SettingError` where a value makes no sense whatever the texts are."""
-    if not Origin(recipe.source, recipe.target, recipe.data):
+    if not Origin(recipe.source, recipe.target, recipe.data).given():
         raise SettingError(
             "Say what to learn from: source=FILE target=FILE, data=FILE.tsv, or for conversations data=FILE.jsonl."
         )
@@ -148,7 +149,7 @@ def _read(recipe: PairRecipe, folder: RunFolder) -> Material:
     }
     found, cards = dict[str, list[Pair]](), []
     for name, origin in origins.items():
-        if origin:
+        if origin.given():
             tally = Tally(recipe.corrupt)
             found[name] = pairs.read(origin, tally=tally, lower_case=recipe.lower_case)
             cards.append(cleaning.card(origin.name, tally, licence=recipe.licence))

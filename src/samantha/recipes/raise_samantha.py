@@ -9,7 +9,6 @@
 talks with her. Not here: the model that ships, which begins from a larger one.
 """
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,8 @@ from typing import Literal
 from samantha.core.types import Message, Sampling
 from samantha.recipes.options import option
 from samantha.training import cleaning, language_modelling, shards, tokens
-from samantha.training.corpora import Chat, Tally
+from samantha.training.corpora import Chat, Document, Tally
 from samantha.training.devices import Device, chosen, fitted
-from samantha.training.language_modelling import Encoded
 from samantha.training.loop import Plan
 from samantha.training.model_files import Trained
 from samantha.training.models.gpt import GPT, Shape
@@ -50,9 +48,7 @@ class Recipe:
     held_out: float = option(0.05, "The share of texts and conversations that measures and is not learned from.")
     vocabulary: int = option(6000, "How many pieces of words there are.")
     shape: Shape = option(
-        lambda: Shape(
-            vocabulary=0, width=256, layers=6, attention_heads=4, key_value_heads=2, inner=704, context=256
-        ),
+        lambda: Shape(vocabulary=0, width=256, layers=6, attention_heads=4, key_value_heads=2, inner=704, context=256),
         "",
     )
     dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
@@ -90,14 +86,18 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         folder.path / STAGES / "learned_text", tokenizer, [*learned_raw, *learned_chats]
     )
 
+    talker = Talker(Trained("gpt", model, tokenizer, "chat", longest=context), "")
+
     def reads(network: GPT) -> float:
         return language_modelling.held_out_loss(network, shards.in_order(held_shard, 16, context))
 
     answers = {
-        name: [one for value in values if (one := language_modelling.encoded(tokenizer, value.messages, longest=context))]
+        name: [
+            one for value in values if (one := language_modelling.encoded(tokenizer, value.messages, longest=context))
+        ]
         for name, values in {"learned": learned_chats, "held": held_chats}.items()
     }
-    figures = {"parameters": float(sum(each.numel() for each in model.parameters()))}
+    figures: dict[str, float] = {"parameters": sum(each.numel() for each in model.parameters())}
     figures["answer_perplexity_at_first"] = language_modelling.answer_perplexity(model, answers["held"])
     folder.fit(
         "reading",
@@ -110,7 +110,7 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     )
     figures["held_out_loss_after_reading"] = reads(model)
     figures["answer_perplexity_after_reading"] = language_modelling.answer_perplexity(model, answers["held"])
-    folder.sample("(after reading) What is your name?", _talker(model, tokenizer, context).say(TALK[1], GREEDY))
+    folder.sample(f"(after reading) {TALK[1]}", talker.say(TALK[1], GREEDY))
     folder.fit(
         "answering",
         model,
@@ -120,9 +120,11 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         score=lambda network: -language_modelling.answer_perplexity(network, answers["held"]),
         tokens_of=language_modelling.count,
     )
-    for number, shown in few_shot(tokenizer, learned_chats, held_chats, longest=context, seed=recipe.seed).items():
+    shown_to = language_modelling.few_shot(
+        tokenizer, learned_chats, held_chats, SHOWN, longest=context, seed=recipe.seed
+    )
+    for number, shown in shown_to.items():
         figures[f"answer_perplexity_with_{number}_examples"] = language_modelling.answer_perplexity(model, shown)
-    talker = _talker(model, tokenizer, context)
     for asked, answered in talk(talker, TALK):
         folder.sample(asked, answered)
     return folder.finish(talker.trained, figures)
@@ -131,7 +133,7 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
 GREEDY = Sampling(temperature=0, max_tokens=80, repeat_penalty=1.1)
 
 
-def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[language_modelling.Document | Chat], list[Chat]]:
+def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[Document | Chat], list[Chat]]:
     """Raw texts and conversations, cleaned, without duplicates and near-duplicates; what was left out is described."""
     tally, spoken = Tally(recipe.corrupt), Tally(recipe.corrupt)
     raw = list(_clean(language_modelling.read(recipe.data, tally=tally), tally))
@@ -143,33 +145,9 @@ def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[language_modelling.D
     return raw, [chat for chat in chats if isinstance(chat, Chat)]
 
 
-def _clean(values: Sequence[language_modelling.Document | Chat], tally: Tally) -> Sequence[language_modelling.Document | Chat]:
+def _clean(values: Sequence[Document | Chat], tally: Tally) -> Sequence[Document | Chat]:
     distinct = cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
     return list(cleaning.without_near_duplicates(distinct, tally=tally))
-
-
-def few_shot(
-    tokenizer: object, learned: Sequence[Chat], held: Sequence[Chat], *, longest: int, seed: int
-) -> dict[int, list[Encoded]]:
-    """The held-out conversations with exchanges of others before them: how many -> those that all have room for."""
-    chance = random.Random(seed)
-    first = [list(language_modelling.spoken(chat.messages))[:2] for chat in learned]
-    short = [one for one in first if [each.role for each in one] == ["user", "assistant"]]
-    chosen_ones = [chance.sample(short, min(max(SHOWN), len(short))) for _ in held]
-    rows = []
-    for chat, exchanges in zip(held, chosen_ones, strict=True):
-        made = [
-            language_modelling.encoded(
-                tokenizer,
-                chat.messages[:2],
-                longest=longest,
-                examples=[message for exchange in exchanges[:number] for message in exchange],
-            )
-            for number in SHOWN
-        ]
-        if all(made):
-            rows.append(made)
-    return {number: [row[at] for row in rows] for at, number in enumerate(SHOWN)}
 
 
 def talk(talker: Talker, lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -179,7 +157,3 @@ def talk(talker: Talker, lines: Sequence[str]) -> list[tuple[str, str]]:
         messages.append(Message("user", line))
         messages.append(Message("assistant", "".join(talker.answer(messages, GREEDY).pieces)))
     return [(asked.text, answered.text) for asked, answered in zip(messages[::2], messages[1::2], strict=True)]
-
-
-def _talker(model: GPT, tokenizer: language_modelling.Tokenizer, context: int) -> Talker:
-    return Talker(Trained("gpt", model.eval(), tokenizer, "chat", longest=context), "")

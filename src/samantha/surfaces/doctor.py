@@ -19,6 +19,7 @@ from samantha.wiring import (
     open_persona,
     open_voice,
     ready_brain,
+    trained_here,
 )
 
 ROOM_FOR_A_BRAIN = 500_000_000  # bytes: the file as fetched and as baked, with some to spare

@@ -79,7 +79,12 @@ def talking_options(command: Command) -> Command:
     for option in (
         setting("--private", "data.keep", "Keep nothing of this conversation.", is_flag=True, flag_value=False),
         setting("--persona", "persona.name", "Who she is: a name or a persona file.", metavar="NAME"),
-        setting("-m/--model", "model.name", "The brain: a name, a GGUF file, the folder of a run, or ENDPOINT/NAME.", metavar="NAME"),
+        setting(
+            "-m/--model",
+            "model.name",
+            "The brain: a name, a GGUF file, the folder of a run, or ENDPOINT/NAME.",
+            metavar="NAME",
+        ),
     ):
         command = option(command)
     return common_options(command)

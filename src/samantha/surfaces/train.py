@@ -112,12 +112,20 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
         try:
             done = module.run(made, folder)
         except KeyboardInterrupt:
-            tell(text("Left as it is. Go on with: samantha train {recipe} out={out} --resume", recipe=recipe, out=out), language)
+            tell(
+                text("Left as it is. Go on with: samantha train {recipe} out={out} --resume", recipe=recipe, out=out),
+                language,
+            )
             raise
         except Exception:
             folder.abandon()
             raise
-    result: dict[str, object] = {**done.figures, "seconds": done.seconds, "folder": str(out), "report": str(out / "report.html")}
+    result: dict[str, object] = {
+        **done.figures,
+        "seconds": done.seconds,
+        "folder": str(out),
+        "report": str(out / "report.html"),
+    }
     return result
 
 

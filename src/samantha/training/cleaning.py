@@ -6,12 +6,10 @@ so. Not here: reading files (`samantha.training.corpora`), and telling languages
 """
 
 import hashlib
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from samantha.core.errors import TrainingError

@@ -33,7 +33,7 @@ def moved(batch: Batch, device: torch.device) -> Batch:
     if device.type == "cpu":
         return batch
     if isinstance(batch, tuple):
-        return type(batch)(each.to(device) for each in batch)  # type: ignore[return-value]
+        return type(batch)(each.to(device) for each in batch)
     tensors: dict[str, Any] = {
         name: value.to(device)
         for name in batch.__dataclass_fields__  # type: ignore[attr-defined]

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -23,6 +24,7 @@ from samantha.training.devices import moved
 from samantha.training.models.gpt import GPT, Shape
 from samantha.training.shards import Packed, Shard
 
+V = TypeVar("V", bound=Document | Chat)
 STEP = 16  # rows of conversations are as long as a multiple of it: kernels are prepared anew for each length
 
 # -- texts ------------------------------------------------------------------------------------------------------
@@ -70,7 +72,7 @@ def _known() -> str:
     return ", ".join(READERS)
 
 
-def held_out(values: Sequence[Document | Chat], share: float) -> tuple[list[Document | Chat], list[Document | Chat]]:
+def held_out(values: Sequence[V], share: float) -> tuple[list[V], list[V]]:
     """What is learned from, and the `share` that measures: every so many of the values; of a single text its end."""
     if not 0 < share < 1:
         raise TrainingError("held_out is {share}. It has to lie between 0 and 1.", share=share)
@@ -225,3 +227,37 @@ def answer_perplexity(model: GPT, conversations: Sequence[Encoded], *, rows: int
         total += answer_losses(model, moved(batch, device))["loss"].item() * count(batch)
         asked += count(batch)
     return math.exp(total / max(1, asked))
+
+
+def few_shot(
+    tokenizer: Tokenizer,
+    learned: Sequence[Chat],
+    held: Sequence[Chat],
+    numbers: Sequence[int],
+    *,
+    longest: int,
+    seed: int,
+) -> dict[int, list[Encoded]]:
+    """The first exchange of held-out conversations with `numbers` of other exchanges before it, by number.
+
+    All of the same conversations, and only of those that have room for the most.
+    """
+    chance = random.Random(seed)
+    first = [list(spoken(chat.messages))[:2] for chat in learned]
+    short = [one for one in first if [each.role for each in one] == ["user", "assistant"]]
+    chosen_ones = [chance.sample(short, min(max(numbers), len(short))) for _ in held]
+    rows: list[list[Encoded]] = []
+    for chat, exchanges in zip(held, chosen_ones, strict=True):
+        made = [
+            encoded(
+                tokenizer,
+                chat.messages[:2],
+                longest=longest,
+                examples=[message for exchange in exchanges[:number] for message in exchange],
+            )
+            for number in numbers
+        ]
+        fitting = [one for one in made if one]
+        if len(fitting) == len(numbers):
+            rows.append(fitting)
+    return {number: [row[at] for row in rows] for at, number in enumerate(numbers)}

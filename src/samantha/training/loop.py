@@ -241,7 +241,7 @@ def recompute(model: nn.Module) -> None:
     for name, module in model.named_modules():
         if name.rpartition(".")[2] == "layers" and isinstance(module, nn.ModuleList):
             for layer in module:
-                layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)  # type: ignore[method-assign]
+                layer.forward = partial(checkpoint, layer.forward, use_reentrant=False)
 
 
 def _no_number(losses: Losses, step: int, kept: str) -> TrainingError:

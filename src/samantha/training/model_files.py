@@ -26,7 +26,7 @@ from samantha.training.models import bert, encoder, gpt, seq2seq_lstm, seq2seq_t
 MODEL, WEIGHTS, TOKENIZER, SOURCE = "model.json", "model.safetensors", "tokenizer.json", "source.json"
 
 Speaks = Literal["chat", "text", "pairs", "nothing"]
-"""What a model can be asked: to answer a conversation, to go on with a text, to turn a text into another, or nothing."""
+"""What a model does: answer a conversation, go on with a text, turn a text into another, or write nothing."""
 
 SHAPES: dict[str, type] = {
     "gpt": gpt.Shape,
@@ -63,7 +63,9 @@ def write(folder: Path, trained: Trained) -> None:
     if trained.source:
         trained.source.save(str(folder / SOURCE), pretty=False)
     try:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}, folder / WEIGHTS)
+        save_file(
+            {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}, folder / WEIGHTS
+        )
     except (OSError, SafetensorError) as error:
         raise TrainingError("'{file}' cannot be written: {reason}.", file=folder / WEIGHTS, reason=error) from error
     content = {
@@ -95,11 +97,11 @@ def read(folder: Path) -> Trained:
     try:
         model = _made(card)
         model.load_state_dict(load_file(folder / WEIGHTS))
-        tokenizers = [
-            Tokenizer.from_file(str(folder / name)) for name in (TOKENIZER, SOURCE) if name in card["sha256"]
-        ]
+        tokenizers = [Tokenizer.from_file(str(folder / name)) for name in (TOKENIZER, SOURCE) if name in card["sha256"]]
     except (KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise TrainingError("The model in '{folder}' cannot be opened: {reason}", folder=folder, reason=error) from error
+        raise TrainingError(
+            "The model in '{folder}' cannot be opened: {reason}", folder=folder, reason=error
+        ) from error
     return Trained(
         architecture=card["architecture"],
         model=model.eval(),

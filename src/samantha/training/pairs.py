@@ -47,8 +47,8 @@ class Origin:
         """Whether they are conversations: a folder, or JSON Lines."""
         return self.data != NOT_GIVEN and (self.data.is_dir() or ".jsonl" in self.data.suffixes)
 
-    def __bool__(self) -> bool:
-        """Raises `SettingError` where half of it is missing, or there is too much."""
+    def given(self) -> bool:
+        """Whether there is one. Raises `SettingError` where half of it is missing, or there is too much."""
         sides = [side != NOT_GIVEN for side in (self.source, self.target)]
         if any(sides) != all(sides) or (any(sides) and self.data != NOT_GIVEN):
             raise SettingError(

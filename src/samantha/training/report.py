@@ -188,9 +188,8 @@ def _card(card: Mapping[str, Any]) -> str:
 
 def _options(options: Mapping[str, Any]) -> str:
     """The recipe as it was run; options with a dot are a table of their own."""
-    tables: dict[str, Mapping[str, Any]] = {
-        "": {name: value for name, value in options.items() if not isinstance(value, Mapping)}
-    }
+    own = {name: value for name, value in options.items() if not isinstance(value, Mapping)}
+    tables: dict[str, Mapping[str, Any]] = {"": own | {name: None for name in own if own[name] == "."}}  # no path given
     tables |= {name: value for name, value in options.items() if isinstance(value, Mapping)}
     drawn = "".join(
         f"<div>{f'<h3>{_shown(name)}</h3>' if name else ''}{_table(values.items())}</div>"
@@ -234,7 +233,7 @@ def _name(name: str) -> str:
 
 def _value(value: object) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None | "" | []:
             return "–"
         case bool():
             return "yes" if value else "no"

@@ -2,7 +2,7 @@
 
     recipe.json     the recipe with each of its options
     data.json       where the texts are from, how many were used, and why others were not
-    metrics.jsonl   a row a report: stage, step, seconds, losses, rate, tokens a second, and the score where it was taken
+    metrics.jsonl   a row a report: stage, step, seconds, losses, rate, tokens a second, the score where it was taken
     samples.jsonl   what the model wrote, and to what
     model.json, model.safetensors, tokenizer.json    the model (`samantha.training.model_files`)
     result.json     the figures
@@ -131,7 +131,7 @@ class RunFolder:
         rates: Mapping[str, float] | None = None,
         tokens_of: Callable[[Batch], int] | None = None,
     ) -> Log:
-        """`samantha.training.loop.fit`, kept here: a stage that is done is not done again, one that was left goes on."""
+        """`samantha.training.loop.fit`; a stage that is done is not done again, and one that was left goes on."""
         done, log = self.path / STAGES / f"{stage}.safetensors", self.path / STAGES / f"{stage}.json"
         if done.exists() and log.exists():
             model.load_state_dict(load_file(done))
@@ -178,8 +178,9 @@ class RunFolder:
     def finish(self, trained: Trained, figures: Mapping[str, float]) -> Run:
         """Write the model, the figures and the report; what was kept to resume goes."""
         model_files.write(self.path, trained)
-        done = Run(self.path, {name: float(f"{value:.5g}") for name, value in figures.items()}, round(self.seconds, 1))
-        _write(self.path / RESULT, {"figures": done.figures, "seconds": done.seconds})
+        done = Run(self.path, {name: _rounded(value) for name, value in figures.items()}, round(self.seconds, 1))
+        result = {"figures": done.figures, "seconds": done.seconds, "hardware": report.machine()}
+        _write(self.path / RESULT, result)
         report.write(self.path)
         shutil.rmtree(self.path / STAGES, ignore_errors=True)
         return done
@@ -209,10 +210,15 @@ def _flat(options: Mapping[str, Any], begin: str = "") -> dict[str, Any]:
     return flat
 
 
+def _rounded(value: float) -> float:
+    """Counts as they are, and five digits of what is measured."""
+    return value if isinstance(value, int) else float(f"{value:.5g}")
+
+
 def _rows(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def _write(file: Path, content: object) -> None:

@@ -7,6 +7,7 @@ sequence-to-sequence model the newest message. Not here: threads and ports (`sam
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from tokenizers import Tokenizer
@@ -15,8 +16,8 @@ from torch import Tensor
 from samantha.core.chat import Piece, chatml
 from samantha.core.errors import TrainingError
 from samantha.core.types import Message, Sampling
-from samantha.training import model_files, tokens
-from samantha.training.decoding import Decoding, stream
+from samantha.training import model_files, pairs, tokens
+from samantha.training.decoding import Decoding, Writer, stream
 from samantha.training.language_modelling import spoken
 from samantha.training.model_files import Trained
 
@@ -55,14 +56,18 @@ class Talker:
         return sampling.max_tokens
 
     def count(self, messages: Sequence[Message]) -> list[int]:
-        """Tokens that each of `messages` takes in the context; none of what it is not given."""
-        return [len(self._turn(one)) if one.role != "system" else 0 for one in messages]
+        """Tokens that each of `messages` takes in the context, the opening of the reply with the last; a model of ours
+        is given no instructions."""
+        counts = [len(self._turn(one)) if one.role != "system" else 0 for one in messages]
+        counts[-1] += 1 + len(self._opening)
+        return counts
 
     def answer(self, messages: Sequence[Message], sampling: Sampling) -> "Answer":
         """The reply to `messages`, which is written while it is drawn from the iterator."""
         source, mask = self._source(messages, sampling)
         chance = torch.Generator().manual_seed(torch.seed() if sampling.seed is None else sampling.seed)
-        chosen = stream(self.trained.model, source, mask, self._decoding(sampling), generator=chance)  # type: ignore[type-var]
+        writer = cast(Writer[Any], self.trained.model)  # each of those that speak is one
+        chosen = stream(writer, source, mask, self._decoding(sampling), generator=chance)
         return Answer(source.shape[1], _text_of(chosen, self.trained.tokenizer, sampling.stop))
 
     def say(self, said: str, sampling: Sampling) -> str:
@@ -73,8 +78,6 @@ class Talker:
         """What the model reads (1, tokens), and its mask."""
         newest = messages[-1].text
         if self.trained.speaks == "pairs":
-            from samantha.training import pairs
-
             asked = newest.lower() if self.trained.lower_case else newest
             return pairs.source_batch(self.trained.reads, [asked], self.trained.longest)
         room = self.trained.longest - min(sampling.max_tokens, self.trained.longest // 2)
@@ -87,7 +90,7 @@ class Talker:
 
     def _conversation(self, messages: Sequence[Message], room: int) -> list[int]:
         """The newest of `messages` that fit into `room`, and the opening of the reply."""
-        opening = self._ids(chatml([], reply=True))
+        opening = self._opening
         kept: list[int] = []
         for message in reversed(messages):
             turn = self._turn(message)
@@ -95,6 +98,11 @@ class Talker:
                 break
             kept = turn + kept
         return [tokens.BEGIN, *kept[-room:], *opening]
+
+    @property
+    def _opening(self) -> list[int]:
+        """What stands before a reply; for a model without turns, what ends a source."""
+        return self._ids(chatml([], reply=True)) if self.trained.speaks == "chat" else [tokens.END]
 
     def _turn(self, message: Message) -> list[int]:
         if self.trained.speaks != "chat":

@@ -1,4 +1,4 @@
-"""Sequence to sequence as a thing to train: what it begins as, what it costs to be wrong, what it writes, how good it is.
+"""Sequence to sequence as a thing to train: how it begins, what it costs to be wrong, what it writes, how good that is.
 
 Not here: the pairs (`samantha.training.pairs`), or for how long (`samantha.recipes.pairs`).
 """
@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError
@@ -92,7 +93,7 @@ def check_length(model: Model, longest_source: int) -> None:
 
 
 def losses_of(*, smoothing: float, agreement: float) -> Callable[[Model, Batch], Losses]:
-    """Cross-entropy of each token after those before it; with `agreement`, of two passes that have to agree (R-Drop)."""
+    """Cross-entropy of each token after those before it; with `agreement`, of two passes that have to agree."""
 
     def losses(model: Model, batch: Batch) -> Losses:
         hidden = model(batch.source, batch.mask, batch.target)
@@ -147,10 +148,8 @@ def written(model: Model, codec: Codec, texts: Sequence[str], how: Decoding, *, 
 
 def _ids(model: Model, source: Tensor, mask: Tensor, how: Decoding) -> list[list[int]]:
     device, chance = _device(model), torch.Generator()
-    source, mask = source.to(device), mask.to(device)
-    if isinstance(model, Seq2SeqLSTM):  # a State of its own each, which the type of a Writer has to name
-        return decoding.write(model, source, mask, how, generator=chance)
-    return decoding.write(model, source, mask, how, generator=chance)
+    writer = cast(decoding.Writer[Any], model)  # either of two, each with a state of its own
+    return decoding.write(writer, source.to(device), mask.to(device), how, generator=chance)
 
 
 @dataclass(frozen=True, slots=True)

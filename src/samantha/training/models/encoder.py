@@ -61,7 +61,7 @@ class Trunk(nn.Module):
 
     def __init__(self, shape: Shape, *, dropout: float = 0.1) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.shape, self.dropout = shape, dropout
         self.tokens = nn.Embedding(shape.vocabulary, shape.width)
         self.positions = nn.Embedding(shape.positions, shape.width)
         self.norm = nn.LayerNorm(shape.width, eps=shape.norm_epsilon)

@@ -1,0 +1,89 @@
+"""The command `train`, and talking with what it made."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TINY = (
+    "width=32 layers=1 attention_heads=2 key_value_heads=2 inner=32 context=32 rows=4 steps=20 evaluate_every=10 "
+    "written=20"
+).split()
+
+
+def process(*arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "samantha", "--language", "en", *arguments], input=said, capture_output=True, text=True
+    )
+
+
+@pytest.fixture
+def verse(tmp_path: Path) -> Path:
+    file = tmp_path / "verse.txt"
+    file.write_text("the sea is warm today and we walk along it. " * 40)
+    return file
+
+
+def test_a_gpt_is_trained_and_talked_to(verse: Path, tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "verse"
+    trained = process("train", "gpt", f"data={verse}", *TINY, f"out={out}", "--json")
+    assert trained.returncode == 0, trained.stderr
+    found = json.loads(trained.stdout)
+    assert found["held_out_loss"] > 0
+    assert Path(found["report"]).is_file()
+    assert "tokens/s" in trained.stderr
+    said = process("ask", "--private", "-m", str(out), "--set", "model.reply_tokens=8", "the sea")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.strip()
+
+
+def test_a_run_is_told_apart_from_nothing(tmp_path: Path) -> None:
+    done = process("train", "gpt", f"data={tmp_path / 'none.txt'}", f"out={tmp_path / 'run'}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none.txt' cannot be read" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (["gpd"], "There is no recipe 'gpd'"),
+        (["gpt", "data"], "Write KEY=VALUE"),
+        (["gpt", "datta=x.txt"], "Did you mean data?"),
+        (["gpt", "data=a.txt", "data=b.txt"], "given twice"),
+        (["gpt", "data=a.txt", "plan.steps=soon"], "plan.steps cannot be 'soon'"),
+        (["gpt", "data=a.txt", "--resume", "out=nowhere"], "no run in 'nowhere'"),
+        (["encoder", "steps=3"], "no value of the recipe 'encoder'"),
+    ],
+)
+def test_wrong_use_says_what_to_write(given: list[str], says: str) -> None:
+    done = process("train", *given)
+    assert done.returncode == 2
+    assert says in done.stderr
+
+
+def test_the_keys_of_a_recipe_are_listed() -> None:
+    done = process("train", "gpt", "--keys")
+    assert "plan.steps: 2000" in done.stdout
+    assert "data: .   A file of text" in done.stdout
+
+
+def test_a_run_that_was_killed_goes_on_with_what_it_was_asked_for(verse: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    given = ["train", "gpt", f"data={verse}", *TINY, "steps=4000", "keep_every=10", f"out={out}"]
+    given.remove("steps=20")
+    running = subprocess.Popen([sys.executable, "-m", "samantha", *given], stderr=subprocess.PIPE, text=True)
+    checkpoint = out / "stages" / "pretraining" / "checkpoint.pt"
+    while not checkpoint.exists():
+        assert running.poll() is None, running.stderr and running.stderr.read()
+    running.kill()
+    running.communicate()
+    recipe = json.loads((out / "recipe.json").read_text())
+    recipe["options"]["plan"]["steps"] = 30  # it would take too long otherwise
+    (out / "recipe.json").write_text(json.dumps(recipe))
+    done = process("train", "gpt", f"out={out}", "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["held_out_loss"] > 0
+    assert not (out / "stages").exists()
