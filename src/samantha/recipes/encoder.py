@@ -69,7 +69,7 @@ class Recipe:
     )
     danger: Plan = field(
         default_factory=lambda: Plan(
-            steps=3600, rate=1e-4, average=0.998, evaluate_every=900, keep_every=500, half=True
+            steps=3200, rate=1e-4, average=0.998, evaluate_every=800, keep_every=500, half=True
         )
     )
     heard: float = 0.5  # share of what the listeners hear in what a comment's emotions are said to be
@@ -182,12 +182,10 @@ def gather(sets: Path, utterances: Path, *, held_out: int) -> Material:
     held: list[Example] = []
     for path in sorted(utterances.glob("*.tsv")):
         for number, example in enumerate(data.utterances(path)):
-            unsure = {
-                "emotion": ".en" in path.suffixes,  # GoEmotions has them, whose annotators draw the lines elsewhere
-                "act": path.name.startswith("boundary"),  # written for their level; the act was said loosely
-            }
-            labels = {name: is_ for name, is_ in example.labels.items() if not unsure.get(name)}
-            example = replace(example, labels=labels)
+            if ".en" in path.suffixes:  # its emotions come from GoEmotions, whose annotators draw the lines elsewhere
+                example = replace(
+                    example, labels={name: is_ for name, is_ in example.labels.items() if name != "emotion"}
+                )
             (held if number // BLOCK % OUT_OF == 0 else own).append(example)
     return Material(comments[held_out:], comments[:held_out], data.tatoeba(sets / "tatoeba_en_zh"), own, held)
 
@@ -354,26 +352,20 @@ def _trained(
 def held_out(model: Encoder, tokenizer: Tokenizer, taught: Taught, *, danger: bool) -> dict[str, float]:
     """Figures on texts that nothing was trained on, each 0..1."""
     texts = [one.text for one in taught.comments_held]
+    emotion = _labels(taught.comments_held, "emotion")
     logits = outputs(model, tokenizer, texts)["emotion"]
-    figures = {"emotion": calibration.mean_average_precision(_labels(taught.comments_held, "emotion"), logits)}
+    figures = {"emotion": calibration.mean_average_precision(emotion, logits)}
     if danger:
         found = outputs(model, tokenizer, [one.text for one in taught.utterances_held])
         for head in ("level", "act"):
-            truth, said = _labelled(taught.utterances_held, head, found[head])
-            figures[head] = float((said.argmax(-1) == truth).mean())
-        kinds = _labelled(taught.utterances_held, "kinds", found["kinds"])
-        figures["kinds"] = calibration.mean_average_precision(*kinds)
+            right = found[head].argmax(-1) == _labels(taught.utterances_held, head)
+            figures[head] = float(right.mean())
+        figures["kinds"] = calibration.mean_average_precision(_labels(taught.utterances_held, "kinds"), found["kinds"])
     return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _labels(examples: Sequence[Example], head: str) -> Rows:
     return np.array([one.labels[head] for one in examples], np.float32)
-
-
-def _labelled(examples: Sequence[Example], head: str, logits: Rows) -> tuple[Rows, Rows]:
-    """The labels of `head` and the logits of those of `examples` that have such a label."""
-    rows = [number for number, one in enumerate(examples) if head in one.labels]
-    return _labels([examples[number] for number in rows], head), logits[rows]
 
 
 def pack(model: Encoder, tokenizer: Tokenizer, taught: Taught, out: Path) -> dict[str, float]:
@@ -385,14 +377,13 @@ def pack(model: Encoder, tokenizer: Tokenizer, taught: Taught, out: Path) -> dic
     rounded = OnnxEncoder.open(out)
     comments = rounded.logits([one.text for one in taught.comments_held])
     own = rounded.logits([one.text for one in taught.utterances_held])
-    fitted = {}
-    for head in HEADS:
-        if head != "emotion":
-            known, logits = _labelled(taught.utterances_held, head, own[head])
-            if head in ONE_OF:
-                fitted[head] = calibration.temperature(logits, known.astype(np.int64))
-            else:
-                fitted[head] = calibration.platt(logits, known)
+    fitted = {
+        head: calibration.temperature(own[head], _labels(taught.utterances_held, head).astype(np.int64))
+        if head in ONE_OF
+        else calibration.platt(own[head], _labels(taught.utterances_held, head))
+        for head in HEADS
+        if head != "emotion"
+    }
     truth = _labels(taught.comments_held, "emotion")
     fitted["emotion"] = calibration.platt(comments["emotion"], truth)
     levels = fitted["level"].softmax(own["level"])
