@@ -16,8 +16,9 @@ PAGE = ROOT / "docs" / "measurements.md"
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 BEGIN, END = "<!-- figures: made by `make bench-report` -->", "<!-- end of figures -->"
 CARDS = {
-    ROOT / "src" / "samantha" / "encoder" / "README.md": ("understanding", "understanding_quality")
-}  # whose figures
+    ROOT / "src" / "samantha" / "encoder" / "README.md": "understanding",
+    ROOT / "docs" / "school.md": "school",
+}  # how the names of the results begin whose figures they show
 CHECKS = "engine and NumPy"  # rows that vouch for a benchmark itself; the page has them, the READMEs do not
 HEADINGS = {"README.md": ("What", "Measured", "Bar"), "README.zh-CN.md": ("测量项", "结果", "目标")}
 
@@ -66,8 +67,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield PAGE, page(found)
     for readme in READMES:
         yield readme, with_figures(readme.read_text(encoding="utf-8"), found, HEADINGS[readme.name])
-    for card, names in CARDS.items():
-        theirs = [result for result in found if result["name"] in names]
+    for card, begin in CARDS.items():
+        theirs = [result for result in found if result["name"].startswith(begin)]
         yield card, with_figures(card.read_text(encoding="utf-8"), theirs, HEADINGS["README.md"], every=True)
 
 

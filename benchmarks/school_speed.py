@@ -28,7 +28,9 @@ THREADS = 1
 SMALL = Shape(vocabulary=65, width=128, layers=4, attention_heads=4, key_value_heads=4, inner=352, context=64)
 LARGE = Shape(vocabulary=65, width=384, layers=6, attention_heads=6, key_value_heads=6, inner=1024, context=256)
 WRITER = Shape(vocabulary=4096, width=256, layers=4, attention_heads=4, key_value_heads=4, inner=704)
-LEARN = Plan(steps=0, rate=1e-3, decay=0.1, betas=(0.9, 0.99), clip=1.0)  # nanoGPT's, for its smallest model
+LEARN = Plan(
+    steps=10**9, rate=1e-3, schedule="constant", warmup=0, decay=0.1, betas=(0.9, 0.99), clip=1.0
+)  # nanoGPT's, for its smallest model
 STEPS, SETTLED = 10, 2  # of a block of one side, and of these the first, which are not counted
 PROMPT, WRITTEN = 16, 200  # tokens
 ALIKE = 0.03  # share by which the numbers of parameters may differ
@@ -39,37 +41,73 @@ Batch = tuple[Tensor, Tensor]  # ids and targets, each (batch, tokens)
 def learning(nanogpt: Path, shape: Shape, *, batch: int, blocks: int) -> list[Row]:
     """A step of ours, as `fit` makes it, and one of nanoGPT, as its train.py makes it, on the same batches.
 
-    nanoGPT has the fused optimizer too, which its own rule gives only to a GPU: the ratio is that of the models.
+    Each side has a process of its own, so that neither pays for memory that the other has given back; while one
+    works, the other waits.
     """
-    torch.manual_seed(0)
-    ours, theirs = GPT(shape), _nanogpt(nanogpt, shape)
-    sizes = [sum(weight.numel() for weight in model.parameters()) for model in (ours, theirs)]
-    if abs(sizes[0] / sizes[1] - 1) > ALIKE:
-        raise RuntimeError(f"the models differ in size: {sizes[0]:,} and {sizes[1]:,} parameters")
-    step_of_theirs = _step_of(theirs)
-    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context)).unbind()) for _ in range(STEPS)]
-    times: dict[str, list[float]] = {"ours": [], "theirs": []}
-
-    def batches() -> Iterator[Batch]:
-        """A block of theirs, then those of ours; a step lasts from one batch to the asking for the next."""
-        for _ in range(blocks):
-            times["theirs"] += [_seconds(lambda one=one: step_of_theirs(*one)) for one in data][SETTLED:]
-            block = []
-            for one in data:
-                began = time.perf_counter()
-                yield one
-                block.append(time.perf_counter() - began)
-            times["ours"] += block[SETTLED:]
-        yield data[0]  # the last step is over once this one is asked for
-
-    fit(ours, batches(), _loss_of, replace(LEARN, steps=blocks * STEPS + 1))
-    fast, slow = (batch * shape.context / statistics.median(times[side]) for side in ("ours", "theirs"))
+    sides = {side: _Side(side, nanogpt, shape, batch) for side in ("hers", "nanoGPT")}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(blocks):
+        for name, side in sides.items():
+            times[name] += side.block()[SETTLED:]
+    sizes, peaks = zip(*(side.ended() for side in sides.values()), strict=True)
+    fast, slow = (batch * shape.context / statistics.median(block) for block in times.values())
     what = f"{shape.layers} layers, {shape.width} wide, {batch} x {shape.context} tokens, {THREADS} thread"
     return [
         row(f"learning speed, hers / nanoGPT's: {what}", fast / slow, "ratio", at_least=1),
         row(f"learning speed, hers: {what}", fast, "tokens/s"),
         row(f"parameters, hers / nanoGPT's: {what}", sizes[0] / sizes[1], "ratio"),
+        row(f"peak resident memory while learning, hers: {what}", peaks[0], "MiB"),
+        row(f"peak resident memory while learning, nanoGPT's: {what}", peaks[1], "MiB"),
     ]
+
+
+class _Side:
+    """A process in which one of the two learns, a block of steps whenever it is asked for one."""
+
+    def __init__(self, *which: Any) -> None:
+        processes = multiprocessing.get_context("spawn")
+        self.here, there = processes.Pipe()
+        self.process = processes.Process(target=_learn, args=(there, *which))
+        self.process.start()
+        self.here.recv()
+
+    def block(self) -> list[float]:
+        """Seconds of each step."""
+        self.here.send(True)
+        return self.here.recv()
+
+    def ended(self) -> tuple[int, float]:
+        self.here.send(False)
+        found = self.here.recv()
+        self.process.join()
+        return found
+
+
+def _learn(there: Any, side: str, nanogpt: Path, shape: Shape, batch: int) -> None:
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    model = GPT(shape) if side == "hers" else _nanogpt(nanogpt, shape)
+    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context)).unbind()) for _ in range(STEPS)]
+
+    def batches() -> Iterator[Batch]:
+        """A step lasts from the handing over of a batch to the asking for the next."""
+        there.send(None)
+        while there.recv():
+            times = []
+            for one in data:
+                began = time.perf_counter()
+                yield one
+                times.append(time.perf_counter() - began)
+            there.send(times)
+
+    if side == "hers":
+        fit(model, batches(), _loss_of, LEARN)
+    else:
+        step = _step_of(model)
+        for one in batches():
+            step(*one)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    there.send((sum(weight.numel() for weight in model.parameters()), peak / 1024))
 
 
 def _loss_of(model: GPT, batch: Batch) -> dict[str, Tensor]:

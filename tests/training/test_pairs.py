@@ -33,10 +33,10 @@ ROWS = [
 ]
 CHATS = {
     "What is your name?": "My name is Samantha.",
-    "How old are you?": "I have no age. I began when you started me.",
+    "How old are you?": "I have no age.",
     "Good night.": "Sleep well.",
 }
-LSTM = lstm_models.Shape(0, 0, width=48, layers=1, tie="all")
+LSTM = lstm_models.Shape(0, 0, width=32, layers=1, tie="all")
 TRANSFORMER = transformer_models.Shape(
     0, 0, width=32, encoder_layers=1, decoder_layers=1, attention_heads=2, inner=64, tie="all"
 )
@@ -91,7 +91,7 @@ def answers(tmp_path: Path) -> seq2seq_lstm.Recipe:
     for number, (asked, reply) in enumerate(CHATS.items()):
         (folder / f"{number}.jsonl").write_text(json.dumps(chat(asked, reply)) + "\n")
     return seq2seq_lstm.Recipe(
-        data=folder, vocabulary=300, dropout=0.0, shape=LSTM, plan=Plan(steps=150, rate=1e-2), device="cpu"
+        data=folder, vocabulary=300, dropout=0.0, shape=LSTM, plan=Plan(steps=120, rate=2e-2), device="cpu"
     )
 
 
@@ -109,6 +109,13 @@ def test_a_transformer_learns_to_translate_and_is_measured(
     assert "tok:13a" in test["bleu"]["settings"]
     assert len(test["texts"]) == len(ROWS)
     assert [card["kept"] for card in json.loads((done.folder / "data.json").read_text())] == [len(ROWS)] * 2
+
+
+def test_without_a_test_what_was_held_out_is_translated(translates: seq2seq_transformer.Recipe, tmp_path: Path) -> None:
+    recipe = replace(translates, test_source=Path(), test_target=Path(), longest_target=40, plan=Plan(steps=2))
+    figures = run(recipe, tmp_path / "run").figures
+    assert "held_out_bleu" in figures
+    assert "test_bleu" not in figures
 
 
 def test_an_lstm_learns_replies_by_heart_and_is_read_again(answers: seq2seq_lstm.Recipe, tmp_path: Path) -> None:
@@ -161,7 +168,7 @@ def test_what_is_no_encoder_is_refused(translates: seq2seq_transformer.Recipe, t
 
 
 def test_two_passes_that_have_to_agree_learn_too(answers: seq2seq_lstm.Recipe, tmp_path: Path) -> None:
-    done = run(replace(answers, agreement=1.0, dropout=0.2, plan=Plan(steps=40, rate=2e-2)), tmp_path / "run")
+    done = run(replace(answers, agreement=1.0, dropout=0.1, plan=Plan(steps=30, rate=2e-2)), tmp_path / "run")
     rows = [json.loads(line) for line in (done.folder / "metrics.jsonl").read_text().splitlines()]
     assert rows[0]["agreement"] > 0
     assert rows[-1]["loss"] < rows[0]["loss"] / 2

@@ -96,8 +96,9 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         if number == 1:
             figures["teacher_accuracy"] = _scores(model, texts.measuring, texts, start, recipe)["accuracy"]
         sure = _taught(model, texts, start, recipe)
-        right = Counter(one.label == other.label for one, other in sure)
-        figures |= {"pseudo_labels": len(sure), "pseudo_labels_right": right[True] / max(1, len(sure))}
+        figures["pseudo_labels"] = len(sure)
+        if recipe.unlabelled == "rest" and sure:
+            figures["pseudo_labels_right"] = sum(one.label == other.label for one, other in sure) / len(sure)
         rows = [*texts.labelled, *(one for one, _ in sure)]
         model = _fitted(f"student{number}", rows, texts, start, recipe, folder)
     figures |= _measured(model, texts, start, recipe, folder)

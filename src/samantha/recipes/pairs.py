@@ -33,7 +33,7 @@ class PairRecipe:
     held_source: Path = option(Path(), "Texts to measure with while it learns, with held_target; else held_out is.")
     held_target: Path = option(Path(), "What the texts of held_source become.")
     held_out: float = option(0.02, "The share of the pairs that measures and is not learned from; 0 is none.")
-    test_source: Path = option(Path(), "Texts to translate at the end, for BLEU and chrF, with test_target.")
+    test_source: Path = option(Path(), "Texts to translate at the end, for BLEU and chrF; else those held out are.")
     test_target: Path = option(Path(), "What the texts of test_source become.")
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
     lower_case: bool = option(False, "Whether it only ever sees and writes small letters.")
@@ -42,8 +42,8 @@ class PairRecipe:
     longest_target: int = option(
         96, "Tokens of what is written at most: longer replies are shortened, others left out."
     )
-    batch: int = option(4096, "Tokens in a batch, on each side.")
-    dropout: float = option(0.3, "The share of the inner values that is left out at each step.")
+    batch: int = option(2048, "Tokens in a batch, on each side.")
+    dropout: float = option(0.2, "The share of the inner values that is left out at each step.")
     smoothing: float = option(0.1, "How much of the probability is wanted for other tokens than the right one.")
     agreement: float = option(0.0, "Weight of the agreement of two passes (R-Drop); 0 makes one pass.")
     beams: int = option(5, "How many hypotheses the test is written with.")
@@ -73,7 +73,8 @@ def learn(
     encoder_rate: float = 1.0,
 ) -> Run:
     """Read, learn pieces of words, train, measure, write samples and the test."""
-    device, _ = chosen(recipe.device), _checked(recipe)
+    device = chosen(recipe.device)
+    _check(recipe)
     material = _read(recipe, folder)
     codec = pairs.codec(material.learned, recipe.vocabulary, pretrained=encoder)
     model = translation.begin(shape, codec, dropout=recipe.dropout, seed=recipe.seed, device=device, pretrained=encoder)
@@ -103,7 +104,9 @@ def learn(
     if held:
         figures["held_out_loss"] = translation.held_out_loss(model, held, recipe.batch)
     if material.test:
-        figures |= _tested(recipe, model, codec, material.test, folder)
+        figures |= _tested(recipe, model, codec, material.test, folder, name="test")
+    elif held and not material.talks:
+        figures |= _tested(recipe, model, codec, material.held, folder, name="held_out")
     _samples(recipe, model, codec, material, folder)
     source = None if codec.reads is codec.writes else codec.reads
     trained = Trained(
@@ -118,7 +121,7 @@ def learn(
     return folder.finish(trained, figures)
 
 
-def _checked(recipe: PairRecipe) -> None:
+def _check(recipe: PairRecipe) -> None:
     """Raises `SettingError` where a value makes no sense whatever the texts are."""
     if not Origin(recipe.source, recipe.target, recipe.data).given():
         raise SettingError(
@@ -171,15 +174,15 @@ def _encoded(recipe: PairRecipe, found: list[Pair], codec: pairs.Codec, talks: b
 
 
 def _tested(
-    recipe: PairRecipe, model: translation.Model, codec: pairs.Codec, test: list[Pair], folder: RunFolder
+    recipe: PairRecipe, model: translation.Model, codec: pairs.Codec, test: list[Pair], folder: RunFolder, *, name: str
 ) -> dict[str, float]:
-    """BLEU and chrF of the test, which is written with beams; `test.json` keeps every text and the settings."""
+    """BLEU and chrF of `test`, which is written with beams; `test.json` keeps every text and the settings."""
     how = Decoding(max_tokens=recipe.longest_target, beams=recipe.beams)
     said = translation.written(model, codec, [pair.source for pair in test], how, longest=recipe.longest_source)
     expected = [pair.target for pair in test]
     quality = translation.quality(said, expected, lower_case=recipe.lower_case)
     translation.keep_quality(folder.path / TEST, quality, said, expected)
-    return {"test_bleu": quality.bleu, "test_chrf": quality.chrf}
+    return {f"{name}_bleu": quality.bleu, f"{name}_chrf": quality.chrf}
 
 
 def _samples(

@@ -120,6 +120,7 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         score=lambda network: -language_modelling.answer_perplexity(network, answers["held"]),
         tokens_of=language_modelling.count,
     )
+    figures["answer_perplexity_after_answering"] = language_modelling.answer_perplexity(model, answers["held"])
     shown_to = language_modelling.few_shot(
         tokenizer, learned_chats, held_chats, SHOWN, longest=context, seed=recipe.seed
     )

@@ -18,12 +18,12 @@ class Recipe(PairRecipe):
     """Everything that may be varied. The defaults learn the dialogues of this project by heart, on a processor."""
 
     held_out: float = option(0.0, "The share of the pairs that measures and is not learned from; 0 is none.")
-    vocabulary: int = option(3000, "Pieces of words (byte-level BPE), for both sides together.")
-    longest_source: int = option(48, "Tokens that are read at most; what is longer is cut, and counted.")
+    vocabulary: int = option(2000, "Pieces of words (byte-level BPE), for both sides together.")
+    longest_source: int = option(32, "Tokens that are read at most; what is longer is cut, and counted.")
     longest_target: int = option(
-        40, "Tokens of what is written at most: longer replies are shortened, others left out."
+        24, "Tokens of what is written at most: longer replies are shortened, others left out."
     )
-    batch: int = option(1536, "Tokens in a batch, on each side.")
+    batch: int = option(1024, "Tokens in a batch, on each side.")
     dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
     smoothing: float = option(0.0, "How much of the probability is wanted for other tokens than the right one.")
     shape: Shape = option(lambda: Shape(0, 0, width=256, layers=1, tie="all"), "")

@@ -25,13 +25,13 @@ class Recipe(PairRecipe):
     )
     plan: Plan = option(
         lambda: Plan(
-            steps=3600,
-            rate=5e-3,
-            warmup=0.15,
+            steps=6400,
+            rate=3e-3,
+            warmup=0.1,
             betas=(0.9, 0.98),
             half=True,
-            average=0.998,
-            evaluate_every=300,
+            average=0.999,
+            evaluate_every=400,
             patience=5,
         ),
         "",

