@@ -117,7 +117,8 @@ def answers(out: Path, asked: Sequence[str]) -> list[str]:
     from samantha.core.types import Sampling
     from samantha.training.talking import Talker
 
-    greedy, talker = Sampling(temperature=0, max_tokens=60), Talker.open(out)
+    greedy = Sampling(temperature=0, max_tokens=60, repeat_penalty=1, dry_multiplier=0)
+    talker = Talker.open(out)
     return [talker.say(each, greedy) for each in asked]
 
 

@@ -1,8 +1,11 @@
 """The command `train`, and talking with what it made."""
 
 import json
+import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,26 @@ def test_a_run_that_was_killed_goes_on_with_what_it_was_asked_for(verse: Path, t
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["held_out_loss"] > 0
     assert not (out / "stages").exists()
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(verse: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "samantha", "--language", "en", "train", "gpt", f"data={verse}", *TINY[:-3]]
+    running = subprocess.Popen([*command, "steps=4000", f"out={out}"], stderr=subprocess.PIPE, text=True)
+    while not (out / "metrics.jsonl").exists():
+        assert running.poll() is None, running.stderr and running.stderr.read()
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert f"samantha train gpt out={out} --resume" in said
+    assert (out / "stages" / "pretraining" / "checkpoint.pt").is_file()
+
+
+def test_a_full_disk_is_said_to_be_full(verse: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "samantha", "--language", "en", "train", "gpt", f"data={verse}", *TINY]
+    limited = f"ulimit -f 20; exec {shlex.join([*command, f'out={tmp_path}/run'])}"  # files of 20 kB at most
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -62,12 +62,7 @@ def write(folder: Path, trained: Trained) -> None:
     trained.tokenizer.save(str(folder / TOKENIZER), pretty=False)
     if trained.source:
         trained.source.save(str(folder / SOURCE), pretty=False)
-    try:
-        save_file(
-            {name: tensor.cpu().contiguous() for name, tensor in trained.model.state_dict().items()}, folder / WEIGHTS
-        )
-    except (OSError, SafetensorError) as error:
-        raise TrainingError("'{file}' cannot be written: {reason}.", file=folder / WEIGHTS, reason=error) from error
+    write_weights(trained.model, folder / WEIGHTS)
     content = {
         "architecture": trained.architecture,
         "shape": asdict(trained.model.shape),  # type: ignore[call-overload]  # each of `SHAPES` has one
@@ -81,6 +76,20 @@ def write(folder: Path, trained: Trained) -> None:
     beside = folder / f".{MODEL}.new"
     beside.write_text(json.dumps(content, indent=1), encoding="utf-8")
     os.replace(beside, folder / MODEL)
+
+
+def write_weights(model: nn.Module, file: Path) -> None:
+    """Write the weights of `model` beside `file`, and put them there when they are whole."""
+    file.parent.mkdir(exist_ok=True)
+    beside = file.with_name(f".{file.name}.new")
+    try:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}, beside)
+        os.replace(beside, file)
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        raise TrainingError(
+            "'{file}' cannot be written: {reason}. Make room, and go on with --resume.", file=file, reason=error
+        ) from error
 
 
 def read(folder: Path) -> Trained:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from samantha.core.errors import TrainingError
@@ -149,15 +149,13 @@ class RunFolder:
             report_every=max(1, plan.steps // REPORTS),
             place=Folder(self.path / STAGES / stage, made_for=f"{self.recipe}, {stage}"),
         )
-        (self.path / STAGES).mkdir(exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, done)
+        model_files.write_weights(model, done)
         _write(log, asdict(made))
         shutil.rmtree(self.path / STAGES / stage, ignore_errors=True)
         return made
 
     def _note(self, stage: str, steps: int, row: dict[str, float]) -> None:
-        with (self.path / METRICS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"stage": stage, **row, "total_seconds": round(self.seconds, 1)}) + "\n")
+        _append(self.path / METRICS, {"stage": stage, **row, "total_seconds": round(self.seconds, 1)})
         self.watch(News(stage, int(row["step"]), steps, row))
 
     def describe(self, *cards: Card) -> None:
@@ -166,9 +164,10 @@ class RunFolder:
 
     def sample(self, prompt: str, written: str, *, expected: str = "") -> None:
         """Keep something that the model wrote, and what the text had there, if it is known."""
-        row = {"prompt": prompt, "written": written} | ({"expected": expected} if expected else {})
-        with (self.path / SAMPLES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        _append(
+            self.path / SAMPLES,
+            {"prompt": prompt, "written": written} | ({"expected": expected} if expected else {}),
+        )
 
     def abandon(self) -> None:
         """Remove the folder of a run that failed before its first step."""
@@ -221,7 +220,24 @@ def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
+def _append(file: Path, row: Mapping[str, object]) -> None:
+    try:
+        with file.open("a", encoding="utf-8") as rows:
+            rows.write(json.dumps(row, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise _unwritten(file, error) from error
+
+
 def _write(file: Path, content: object) -> None:
     beside = file.with_name(f".{file.name}.new")
-    beside.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, file)
+    try:
+        beside.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, file)
+    except OSError as error:
+        raise _unwritten(file, error) from error
+
+
+def _unwritten(file: Path, error: OSError) -> TrainingError:
+    return TrainingError(
+        "'{file}' cannot be written: {reason}. Make room, and go on with --resume.", file=file, reason=error.strerror
+    )

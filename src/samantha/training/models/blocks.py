@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from samantha.core.errors import SettingError
 
-Rotation = tuple[Tensor, Tensor]  # cosine and sine, each (tokens, 1, head width)
+Rotation = tuple[Tensor, Tensor]  # cosine (tokens, 1, head width) and sine (tokens, 1, half a head)
 
 
 class RMSNorm(nn.Module):
@@ -26,12 +26,14 @@ class RMSNorm(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(..., width) in and out."""
+        if not torch.is_grad_enabled():
+            return functional.rms_norm(hidden, self.weight.shape, self.weight, self.epsilon)
         normed: Tensor = _Normed.apply(hidden, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
         return normed
 
 
 class _Normed(torch.autograd.Function):
-    """Its way back is written out: forward and back it takes a CPU half the time of `torch.nn.RMSNorm`, or less."""
+    """The same with its way back written out: both together take a CPU half of the time, or less."""
 
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -44,9 +46,9 @@ class _Normed(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         hidden, weight, scale = ctx.saved_tensors
         product = gradient * hidden
-        along = (product @ weight)[..., None] * scale**3 / -hidden.shape[-1]
         of_weight = scale.flatten() @ product.flatten(0, -2)
-        return (gradient * weight).mul_(scale).addcmul_(hidden, along), of_weight, None
+        of_scale = (product @ weight)[..., None]  # by which `hidden` moves itself, against the gradient
+        return (gradient * weight).mul_(scale).addcmul_(hidden, of_scale * scale**3 / -len(weight)), of_weight, None
 
 
 def rotation_of(positions: Tensor, width: int, *, base: float = 10_000.0) -> Rotation:
@@ -63,11 +65,15 @@ def rotation_of(positions: Tensor, width: int, *, base: float = 10_000.0) -> Rot
 
 def rotated(heads: Tensor, rotation: Rotation) -> Tensor:
     """`heads` (batch, tokens, heads, head width), each turned by the angles of its position."""
-    turned: Tensor = _Rotated.apply(heads, *rotation)  # type: ignore[no-untyped-call]
-    return turned
+    if not torch.is_grad_enabled():
+        return _turned(heads, *rotation)
+    found: Tensor = _Rotated.apply(heads, *rotation)  # type: ignore[no-untyped-call]
+    return found
 
 
 class _Rotated(torch.autograd.Function):
+    """The way back is to turn by the opposite angles, which takes a CPU two thirds of the time of the steps one by one."""
+
     @staticmethod
     def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         ctx.save_for_backward(cosine, sine)
@@ -81,8 +87,9 @@ class _Rotated(torch.autograd.Function):
 
 def _turned(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     turned = heads * cosine
-    for half, other, way in zip(turned.chunk(2, -1), reversed(heads.chunk(2, -1)), (-1, 1), strict=True):
-        half.addcmul_(other, sine, value=way)
+    (first, second), (new_first, new_second) = heads.chunk(2, dim=-1), turned.chunk(2, dim=-1)
+    new_first.addcmul_(second, sine, value=-1)
+    new_second.addcmul_(first, sine)
     return turned.type_as(heads)
 
 
@@ -96,20 +103,20 @@ def same_document(documents: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Room for the keys and values of one layer, of which the first `used` tokens are taken."""
+    """Keys and values of one layer, both in one tensor (2, batch, key-value heads, tokens, head width)."""
 
-    room: Tensor  # (2, batch, key-value heads, tokens, head width)
-    used: int
+    new: Tensor  # room for those of the tokens that are read now
+    seen: Tensor  # those of all tokens so far; the new ones are the last
 
     def extended(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values of all tokens so far; the new ones are written into the room, behind the others.
+        """Keys and values of all tokens so far, after the new ones were written into their room.
 
         All are (batch, key-value heads, tokens, head width).
         """
-        end = self.used + keys.shape[2]
-        self.room[0, :, :, self.used : end] = keys
-        self.room[1, :, :, self.used : end] = values
-        return self.room[0, :, :, :end], self.room[1, :, :, :end]
+        for place, part in zip(self.new, (keys, values), strict=True):
+            place.copy_(part)
+        seen_keys, seen_values = self.seen
+        return seen_keys, seen_values
 
 
 class Attention(nn.Module):
@@ -130,11 +137,13 @@ class Attention(nn.Module):
         heads = self.query_key_value(hidden).unflatten(-1, (-1, self.head_width))
         turning, values = heads.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
         query, keys = rotated(turning, rotation).split([self.heads, self.key_value_heads], dim=2)
-        query, *seen = (part.transpose(1, 2) for part in (query, keys, values))
+        query, keys, values = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
         if cache:
-            seen = cache.extended(*seen)
+            keys, values = cache.extended(keys, values)
         causal = mask is None and hidden.shape[1] > 1  # all that is in the cache is earlier than a single token
-        found = functional.scaled_dot_product_attention(query, *seen, attn_mask=mask, is_causal=causal, enable_gqa=True)
+        found = functional.scaled_dot_product_attention(
+            query, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=True
+        )
         attended: Tensor = self.attended(found.transpose(1, 2).flatten(2))
         return attended
 

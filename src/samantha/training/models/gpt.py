@@ -4,7 +4,9 @@ Rotary positions, root-mean-square norms, grouped-query attention, gated feed-fo
 also read out (Press & Wolf 2017). Not here: choosing the next token (`samantha.training.decoding`).
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +60,7 @@ class State:
     room: Tensor  # keys and values (layers, 2, rows, key-value heads, tokens, head width), of which
     used: int  # tokens are taken
     mask: Tensor | None  # (rows, tokens of the prompt), true for a token; None where none is filled up
+    rotation: Rotation  # of every token of the room
 
 
 class Layer(nn.Module):
@@ -99,7 +102,8 @@ class GPT(nn.Module):
 
         With `documents` (batch, tokens), a number for each token, it sees only the earlier ones of its own document.
         """
-        return self._through(ids, mask=None if documents is None else same_document(documents))
+        mask = None if documents is None else same_document(documents)
+        return self._through(ids, self._rotation(ids.shape[1]), mask=mask)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """`hidden` (..., width) -> (..., vocabulary)."""
@@ -111,35 +115,53 @@ class GPT(nn.Module):
 
         Logits (rows, vocabulary) of the first new token.
         """
-        rows, tokens = source.shape
-        shape, head_width = self.shape, self.shape.width // self.shape.attention_heads
-        room = self.tokens.weight.new_zeros(shape.layers, 2, rows, shape.key_value_heads, tokens + ROOM, head_width)
+        (rows, tokens), shape = source.shape, self.shape
+        size = shape.layers, 2, rows, shape.key_value_heads, tokens + ROOM, shape.width // shape.attention_heads
+        room, rotation = self.tokens.weight.new_zeros(size), self._rotation(tokens + ROOM)
         filled = None if mask.all() else mask.bool()
-        hidden = self._through(source, mask=None if filled is None else same_document(filled), room=room)
-        return State(room, tokens, filled), self.logits(hidden[:, -1])
+        seen = None if filled is None else same_document(filled)
+        hidden = self._through(source, _part(rotation, 0, tokens), mask=seen, caches=_caches(room, 0, tokens))
+        return State(room, tokens, filled, rotation), self.logits(hidden[:, -1])
 
     @torch.inference_mode()
     def step(self, state: State, last: Tensor) -> tuple[State, Tensor]:
         """Write `last` (rows), the token just chosen; logits (rows, vocabulary) of the next."""
-        room, end, mask = state.room, state.used + 1, None
-        if end > room.shape[-2]:
-            room = functional.pad(room, (0, 0, 0, ROOM))
+        if state.used == state.room.shape[-2]:
+            room = functional.pad(state.room, (0, 0, 0, ROOM))
+            state = replace(state, room=room, rotation=self._rotation(room.shape[-2]))
+        start, end, mask = state.used, state.used + 1, None
         if state.mask is not None:
             mask = functional.pad(state.mask, (0, end - state.mask.shape[1]), value=True)[:, None, None]
-        hidden = self._through(last[:, None], mask=mask, room=room, used=state.used)
-        return replace(state, room=room, used=end), self.logits(hidden[:, -1])
+        turned, caches = _part(state.rotation, start, end), _caches(state.room, start, end)
+        hidden = self._through(last[:, None], turned, mask=mask, caches=caches)
+        return replace(state, used=end), self.logits(hidden[:, -1])
 
     def rearranged(self, state: State, rows: Tensor) -> State:
         """A state of its own with `rows` of `state`, in that order; a row may come more than once."""
         return replace(state, room=state.room[:, :, rows], mask=None if state.mask is None else state.mask[rows])
 
-    def _through(self, ids: Tensor, *, mask: Tensor | None, room: Tensor | None = None, used: int = 0) -> Tensor:
-        """Hidden states (batch, tokens, width) of `ids`, which stand behind `used` tokens in the `room`."""
-        positions = torch.arange(used, used + ids.shape[1], device=ids.device)
-        turned = rotation_of(positions, self.shape.width // self.shape.attention_heads, base=self.shape.rotary_base)
+    def _rotation(self, tokens: int) -> Rotation:
+        """How the first `tokens` places turn a head."""
+        places = torch.arange(tokens, device=self.tokens.weight.device)
+        return rotation_of(places, self.shape.width // self.shape.attention_heads, base=self.shape.rotary_base)
+
+    def _through(
+        self, ids: Tensor, rotation: Rotation, *, mask: Tensor | None, caches: Iterable[Cache | None] = repeat(None)
+    ) -> Tensor:
+        """Hidden states (batch, tokens, width) of `ids`; a cache for each layer, or none."""
         hidden = self.dropout(self.tokens(ids))
-        for number, layer in enumerate(self.layers):
-            cache = None if room is None else Cache(room[number], used)
-            hidden = layer(hidden, turned, mask=mask, cache=cache)
+        for layer, cache in zip(self.layers, caches, strict=False):
+            hidden = layer(hidden, rotation, mask=mask, cache=cache)
         normed: Tensor = self.norm(hidden)
         return normed
+
+
+def _part(rotation: Rotation, start: int, end: int) -> Rotation:
+    """That of the tokens from `start` to `end`."""
+    cosine, sine = rotation
+    return cosine[start:end], sine[start:end]
+
+
+def _caches(room: Tensor, start: int, end: int) -> Iterator[Cache]:
+    """One for each layer, in which the tokens from `start` to `end` are the new ones."""
+    return map(Cache, room[..., start:end, :], room[..., :end, :])
