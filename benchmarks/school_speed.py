@@ -1,8 +1,8 @@
 """How fast the school's language model learns, against nanoGPT, and writes, against the Llama of `transformers`.
 
-Both sides run in turn in one process, in blocks of a few steps, on as many threads, in float32. Run it on a quiet
-machine with `make bench NAME=school_speed ARGS=DIR`, where DIR is a checkout of karpathy/nanoGPT. Not here: how well
-a model of the school learns.
+Both sides work in turn, in float32, uncompiled, each on one thread. Run it on a quiet machine with
+`make bench NAME=school_speed ARGS=DIR`, where DIR is a checkout of karpathy/nanoGPT. Not here: how well a model of the
+school learns.
 """
 
 import multiprocessing
@@ -11,8 +11,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,74 +22,73 @@ from samantha.training import decoding, objectives
 from samantha.training.loop import Plan, fit
 from samantha.training.models.gpt import GPT, Shape
 
-THREADS = 1
 SMALL = Shape(vocabulary=65, width=128, layers=4, attention_heads=4, key_value_heads=4, inner=352, context=64)
 LARGE = Shape(vocabulary=65, width=384, layers=6, attention_heads=6, key_value_heads=6, inner=1024, context=256)
 WRITER = Shape(vocabulary=4096, width=256, layers=4, attention_heads=4, key_value_heads=4, inner=704)
-LEARN = Plan(
-    steps=10**9, rate=1e-3, schedule="constant", warmup=0, decay=0.1, betas=(0.9, 0.99), clip=1.0
-)  # nanoGPT's, for its smallest model
+LEARN = Plan(steps=10**9, rate=1e-3, schedule="constant", warmup=0, decay=0.1, betas=(0.9, 0.99), clip=1.0)
 STEPS, SETTLED = 10, 2  # of a block of one side, and of these the first, which are not counted
 PROMPT, WRITTEN = 16, 200  # tokens
-ALIKE = 0.03  # share by which the numbers of parameters may differ
+CACHES = ("dynamic", "static")  # of `generate`
 
 Batch = tuple[Tensor, Tensor]  # ids and targets, each (batch, tokens)
 
 
 def learning(nanogpt: Path, shape: Shape, *, batch: int, blocks: int) -> list[Row]:
-    """A step of ours, as `fit` makes it, and one of nanoGPT, as its train.py makes it, on the same batches.
+    """A step of hers, as `fit` makes it, and one of nanoGPT, as its train.py makes it, on batches of the same size.
 
-    Each side has a process of its own, so that neither pays for memory that the other has given back; while one
-    works, the other waits.
+    Each side has a process of its own, which waits while the other works: in one process, one side would pay for the
+    memory that the other gives back.
     """
-    sides = {side: _Side(side, nanogpt, shape, batch) for side in ("hers", "nanoGPT")}
-    times: dict[str, list[float]] = {side: [] for side in sides}
+    sides = [_Learner(side, nanogpt, shape, batch) for side in ("hers", "nanoGPT")]
+    times: list[list[float]] = [[], []]
     for _ in range(blocks):
-        for name, side in sides.items():
-            times[name] += side.block()[SETTLED:]
-    sizes, peaks = zip(*(side.ended() for side in sides.values()), strict=True)
-    fast, slow = (batch * shape.context / statistics.median(block) for block in times.values())
-    what = f"{shape.layers} layers, {shape.width} wide, {batch} x {shape.context} tokens, {THREADS} thread"
+        for side, measured in zip(sides, times, strict=True):
+            measured += side.block()[SETTLED:]
+    (weights, peak), (other_weights, other_peak) = (side.ended() for side in sides)
+    speed, other_speed = (batch * shape.context / statistics.median(measured) for measured in times)
+    what = f"{shape.layers} layers, {shape.width} wide, {batch} x {shape.context} tokens, one thread"
     return [
-        row(f"learning speed, hers / nanoGPT's: {what}", fast / slow, "ratio", at_least=1),
-        row(f"learning speed, hers: {what}", fast, "tokens/s"),
-        row(f"parameters, hers / nanoGPT's: {what}", sizes[0] / sizes[1], "ratio"),
-        row(f"peak resident memory while learning, hers: {what}", peaks[0], "MiB"),
-        row(f"peak resident memory while learning, nanoGPT's: {what}", peaks[1], "MiB"),
+        row(f"learning, hers / nanoGPT: {what}", speed / other_speed, "ratio", at_least=1),
+        row(f"learning, hers: {what}", speed, "tokens/s"),
+        row(f"learning, nanoGPT: {what}", other_speed, "tokens/s"),
+        row(f"weights, hers / nanoGPT: {what}", weights / other_weights, "ratio"),
+        row(f"peak memory while learning, hers: {what}", peak, "MiB"),
+        row(f"peak memory while learning, nanoGPT: {what}", other_peak, "MiB"),
     ]
 
 
-class _Side:
-    """A process in which one of the two learns, a block of steps whenever it is asked for one."""
+class _Learner:
+    """A process in which one side learns, a block of steps whenever it is asked for one."""
 
     def __init__(self, *which: Any) -> None:
         processes = multiprocessing.get_context("spawn")
         self.here, there = processes.Pipe()
-        self.process = processes.Process(target=_learn, args=(there, *which))
+        self.process = processes.Process(target=_learn, args=(there, *which), daemon=True)
         self.process.start()
-        self.here.recv()
+        there.close()  # so that a process that dies is noticed
 
     def block(self) -> list[float]:
         """Seconds of each step."""
         self.here.send(True)
-        return self.here.recv()
+        times: list[float] = self.here.recv()
+        return times
 
     def ended(self) -> tuple[int, float]:
+        """How many weights it has, and the most memory it had, in MiB."""
         self.here.send(False)
-        found = self.here.recv()
+        found: tuple[int, float] = self.here.recv()
         self.process.join()
         return found
 
 
 def _learn(there: Any, side: str, nanogpt: Path, shape: Shape, batch: int) -> None:
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     model = GPT(shape) if side == "hers" else _nanogpt(nanogpt, shape)
-    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context)).unbind()) for _ in range(STEPS)]
+    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context))) for _ in range(STEPS)]
 
-    def batches() -> Iterator[Batch]:
+    def batches() -> Iterator[Any]:
         """A step lasts from the handing over of a batch to the asking for the next."""
-        there.send(None)
         while there.recv():
             times = []
             for one in data:
@@ -104,29 +101,29 @@ def _learn(there: Any, side: str, nanogpt: Path, shape: Shape, batch: int) -> No
         fit(model, batches(), _loss_of, LEARN)
     else:
         step = _step_of(model)
-        for one in batches():
-            step(*one)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    there.send((sum(weight.numel() for weight in model.parameters()), peak / 1024))
+        for ids, targets in batches():
+            step(ids, targets)
+    weights = sum(weight.numel() for weight in model.parameters())
+    there.send((weights, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # KiB on Linux
 
 
-def _loss_of(model: GPT, batch: Batch) -> dict[str, Tensor]:
+def _loss_of(model: Any, batch: Batch) -> dict[str, Tensor]:
     ids, targets = batch
     return {"next": objectives.tokens(model.logits, model(ids), targets)}
 
 
-def _nanogpt(folder: Path, shape: Shape) -> nn.Module:
+def _nanogpt(folder: Path, shape: Shape) -> Any:
+    """As its train.py makes it: without biases."""
     sys.path.insert(0, str(folder))
-    import model as nanogpt  # its file is called so
+    import model  # the file is called so
 
     sizes = {"n_layer": shape.layers, "n_head": shape.attention_heads, "n_embd": shape.width}
-    config = nanogpt.GPTConfig(block_size=shape.context, vocab_size=shape.vocabulary, bias=False, **sizes)
-    found: nn.Module = nanogpt.GPT(config)
-    return found
+    return model.GPT(model.GPTConfig(block_size=shape.context, vocab_size=shape.vocabulary, bias=False, **sizes))
 
 
 def _step_of(model: Any) -> Callable[[Tensor, Tensor], None]:
-    optimizer = model.configure_optimizers(LEARN.decay, LEARN.rate, LEARN.betas, "cuda")  # for fused
+    """The work of its train.py. By its own rule the optimizer would be fused only on a GPU; here it always is."""
+    optimizer = model.configure_optimizers(LEARN.decay, LEARN.rate, LEARN.betas, "cuda")
 
     def step(ids: Tensor, targets: Tensor) -> None:
         _, loss = model(ids, targets)
@@ -139,41 +136,43 @@ def _step_of(model: Any) -> Callable[[Tensor, Tensor], None]:
 
 
 def writing(rows: int, *, rounds: int) -> list[Row]:
-    """Greedy, with a cache, to the last of `WRITTEN` tokens: the same model and the same text on both sides."""
+    """The most probable tokens after a prompt: the same weights on both sides, and the same text.
+
+    The other side is `generate` with do_sample=False, use_cache=True, no end token, and the faster of its caches.
+    """
     torch.manual_seed(0)
-    ours = GPT(WRITER).eval()
-    theirs = _llama(ours)
-    prompt = torch.randint(WRITER.vocabulary, (rows, PROMPT))
-    mask = torch.ones_like(prompt)
-    greedy = decoding.Decoding(max_tokens=WRITTEN, ends=(), never=())
+    model = GPT(WRITER).eval()
+    llama, prompt = _llama(model), torch.randint(WRITER.vocabulary, (rows, PROMPT))
+    mask, greedy = torch.ones_like(prompt), decoding.Decoding(max_tokens=WRITTEN, ends=(), never=())
 
     def hers() -> list[list[int]]:
-        return decoding.write(ours, prompt, mask, greedy, generator=torch.Generator())
+        return decoding.write(model, prompt, mask, greedy, generator=torch.Generator())
 
-    def of_transformers(cache: str) -> list[list[int]]:
-        found = theirs.generate(
-            prompt,
-            attention_mask=mask,
-            max_new_tokens=WRITTEN,
-            do_sample=False,
-            use_cache=True,
-            cache_implementation=cache,
-        )
-        return found[:, PROMPT:].tolist()
+    def theirs(cache: str) -> list[list[int]]:
+        settings = {"do_sample": False, "use_cache": True, "cache_implementation": cache}
+        found = llama.generate(prompt, attention_mask=mask, max_new_tokens=WRITTEN, **settings)
+        texts: list[list[int]] = found[:, PROMPT:].tolist()
+        return texts
 
-    ways = {"hers": hers} | {cache: lambda cache=cache: of_transformers(cache) for cache in ("dynamic", "static")}
-    times = {way: [] for way in ways}
-    texts = [work() for work in ways.values()]
-    print([a == texts[0] for a in texts], len(set(map(tuple, texts[0]))), len(set(texts[0][0])))
+    ways = {"hers": hers} | {cache: lambda cache=cache: theirs(cache) for cache in CACHES}  # type: ignore[misc]
+    if any(work() != hers() for work in ways.values()):
+        raise RuntimeError("generate writes another text than hers, or of another length")
+    times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         for way, work in ways.items():
             times[way].append(_seconds(work))
-    for way in ways:
-        print(way, rows * WRITTEN / statistics.median(times[way]), rows * WRITTEN / min(times[way]))
-    return []
+    speeds = {way: rows * WRITTEN / statistics.median(measured) for way, measured in times.items()}
+    speed, other_speed = speeds["hers"], max(speeds[cache] for cache in CACHES)
+    what = f"{WRITER.layers} layers, {WRITER.width} wide, {rows} at once, {WRITTEN} tokens, one thread"
+    return [
+        row(f"greedy writing, hers / generate: {what}", speed / other_speed, "ratio", at_least=1.5),
+        row(f"greedy writing, hers: {what}", speed, "tokens/s"),
+        row(f"greedy writing, generate: {what}", other_speed, "tokens/s"),
+    ]
 
 
 def _llama(model: GPT) -> Any:
+    """The Llama of `transformers` with the weights of `model`."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     shape = model.shape
@@ -189,23 +188,31 @@ def _llama(model: GPT) -> Any:
         tie_word_embeddings=True,
         bos_token_id=None,
         eos_token_id=None,
-        pad_token_id=None,
     )
-    theirs = LlamaForCausalLM(config).eval()
-    named = {"model.embed_tokens.weight": model.tokens.weight, "model.norm.weight": model.norm.weight}
-    named["lm_head.weight"] = model.tokens.weight
-    for number, layer in enumerate(model.layers):
-        query, keys, values = layer.attention.query_key_value.weight.chunk(3)
-        parts = {
-            "self_attn.q_proj": query,
-            "self_attn.k_proj": keys,
-            "self_attn.v_proj": values,
-            "self_attn.o_proj": layer.attention.attended.weight,
-            "input_layernorm": layer.attention_norm.weight,
-            "post_attention_layernorm": layer.norm.weight,
-        } | {f"mlp.{name}_proj": getattr(layer.feed_forward, name).weight for name in ("gate", "up", "down")}
-        named |= {f"model.layers.{number}.{name}.weight": weight for name, weight in parts.items()}
-    theirs.load_state_dict(named)
+    llama = LlamaForCausalLM(config).eval()
+    llama.load_state_dict(_as_llama(model))
+    return llama
+
+
+def _as_llama(model: GPT) -> dict[str, Tensor]:
+    """Our names -> those of Llama."""
+    ours = model.state_dict()
+    theirs = {"model.norm.weight": ours["norm.weight"]}
+    theirs |= dict.fromkeys(("model.embed_tokens.weight", "lm_head.weight"), ours["tokens.weight"])
+    for number in range(model.shape.layers):
+        here, there = f"layers.{number}", f"model.layers.{number}"
+        parts = ours[f"{here}.attention.query_key_value.weight"].chunk(3)
+        for name, part in zip(("q_proj", "k_proj", "v_proj"), parts, strict=True):
+            theirs[f"{there}.self_attn.{name}.weight"] = part
+        for name, at in {
+            "attention.attended": "self_attn.o_proj",
+            "attention_norm": "input_layernorm",
+            "norm": "post_attention_layernorm",
+            "feed_forward.gate": "mlp.gate_proj",
+            "feed_forward.up": "mlp.up_proj",
+            "feed_forward.down": "mlp.down_proj",
+        }.items():
+            theirs[f"{there}.{at}.weight"] = ours[f"{here}.{name}.weight"]
     return theirs
 
 
@@ -215,12 +222,14 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def main(nanogpt: Path) -> None:
+    torch.set_num_threads(1)
+    rows = [*learning(nanogpt, SMALL, batch=12, blocks=20), *learning(nanogpt, LARGE, batch=8, blocks=4)]
+    rows += [*writing(1, rounds=11), *writing(8, rounds=7)]
+    write(Path(__file__).stem, rows)
+
+
 if __name__ == "__main__":
-    torch.set_num_threads(THREADS)
-    for r in [
-        *learning(Path(sys.argv[1]), SMALL, batch=12, blocks=8),
-        *learning(Path(sys.argv[1]), LARGE, batch=8, blocks=1),
-    ]:
-        print(r)
-    writing(1, rounds=5)
-    writing(8, rounds=3)
+    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "model.py").is_file():
+        sys.exit("Say where nanoGPT is checked out: make bench NAME=school_speed ARGS=DIR")
+    main(Path(sys.argv[1]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from samantha.dialogues.checks import words
+from samantha.core.words import words
 from samantha.training import data
 
 SIZE, SAME = 4, 0.25  # words of a run; share of the runs (Jaccard) from which on two utterances are one

@@ -37,6 +37,7 @@ def test_a_gpt_is_trained_and_talked_to(verse: Path, tmp_path: Path) -> None:
     assert found["held_out_loss"] > 0
     assert Path(found["report"]).is_file()
     assert "tokens/s" in trained.stderr
+    assert f"Talk with it: samantha chat --model {out}" in trained.stderr
     said = process("ask", "--private", "-m", str(out), "--set", "model.reply_tokens=8", "the sea")
     assert said.returncode == 0, said.stderr
     assert said.stdout.strip()
@@ -56,6 +57,7 @@ def test_a_run_is_told_apart_from_nothing(tmp_path: Path) -> None:
         (["gpt", "data"], "Write KEY=VALUE"),
         (["gpt", "datta=x.txt"], "Did you mean data?"),
         (["gpt", "data=a.txt", "data=b.txt"], "given twice"),
+        (["gpt", "out=nowhere"], "Say what to learn from"),
         (["gpt", "data=a.txt", "plan.steps=soon"], "plan.steps cannot be 'soon'"),
         (["gpt", "data=a.txt", "--resume", "out=nowhere"], "no run in 'nowhere'"),
         (["encoder", "steps=3"], "no value of the recipe 'encoder'"),
@@ -113,3 +115,10 @@ def test_a_full_disk_is_said_to_be_full(verse: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_can_be_trained_is_listed() -> None:
+    done = process("train")
+    assert done.returncode == 0
+    assert "raise_samantha" in done.stdout
+    assert "from raw text to a companion" in done.stdout

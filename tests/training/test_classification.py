@@ -15,7 +15,8 @@ from samantha.core.errors import SettingError, TrainingError
 from samantha.recipes import bert, classify
 from samantha.recipes.options import keys
 from samantha.training import classification, masked_text, model_files, objectives, perturbation, tokens
-from samantha.training.corpora import LabelledText, Place, Tally
+from samantha.training.corpora import LabelledText, Tally
+from samantha.training.files import Place
 from samantha.training.loop import Plan
 from samantha.training.models.bert import Shape, TextClassifier
 from samantha.training.runs import Run, RunFolder

@@ -14,7 +14,8 @@ from samantha.core.errors import TrainingError
 from samantha.core.types import Message
 from samantha.training import cleaning, corpora
 from samantha.training.cleaning import normal
-from samantha.training.corpora import Chat, Document, LabelledText, Pair, Place, Tally
+from samantha.training.corpora import Chat, Document, LabelledText, Pair, Tally
+from samantha.training.files import Place
 
 STORY = "She came home late, put the kettle on and sat by the window until the rain over the harbour had stopped."
 

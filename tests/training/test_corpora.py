@@ -11,7 +11,8 @@ from samantha.core.errors import TrainingError
 from samantha.core.types import Message
 from samantha.dialogues import shape
 from samantha.training import corpora
-from samantha.training.corpora import Chat, LabelledText, Pair, Place, Tally
+from samantha.training.corpora import Chat, LabelledText, Pair, Tally
+from samantha.training.files import Place
 
 DIALOGUES = Path(__file__).parents[2] / "dialogues"
 HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]

@@ -41,22 +41,24 @@ def test_a_kept_head_says_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("", "has the columns \\(none\\)"),
+        ("", "There is nothing in"),
+        ("text,label\n", "There is nothing in"),
         ("a,b\n1,2\n", "has the columns a, b"),
         ("text,label\nhi,x\nho,x\n", "fewer than two labels"),
         ("text,label\nhi,x\nho,x\nhu,y\n", "a single example of the label 'y'"),
-        ("text,label\nhi,x\n,y\n", "no text or no label in line 3"),
+        ("text,label\nhi,x\n\n,y\n", r"line 4: It has no text or no label\. Mend or delete it\.$"),
+        ("text,label\nhi,x\nhi, you,y\n", "line 3: It has 3 columns, and the first row has 2"),
     ],
 )
 def test_a_table_that_cannot_be_learned_from_is_explained(tmp_path: Path, content: str, complaint: str) -> None:
     (tmp_path / "own.csv").write_text(content)
     with pytest.raises(TrainingError, match=complaint):
-        heads.read_csv(tmp_path / "own.csv")
+        heads.read(tmp_path / "own.csv")
 
 
 def test_columns_are_found_by_their_usual_names(tmp_path: Path) -> None:
-    (tmp_path / "own.csv").write_text('\ufeffCategory,Text\nx,"hi, you"\nx,ho\ny,hu\ny,he\n', encoding="utf-8")
-    found = heads.read_csv(tmp_path / "own.csv")
+    (tmp_path / "own.CSV").write_text('\ufeffCategory,Text\nx,"hi, you"\nx,ho\ny,hu\ny,he\n', encoding="utf-8")
+    found = heads.read(tmp_path / "own.CSV")
     assert (found.texts, found.names) == (["hi, you", "ho", "hu", "he"], ["x", "y"])
 
 

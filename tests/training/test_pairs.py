@@ -18,8 +18,9 @@ from samantha.recipes import seq2seq_lstm, seq2seq_transformer
 from samantha.recipes.options import keys
 from samantha.recipes.pairs import PairRecipe
 from samantha.training import model_files, pairs, tokens, translation
-from samantha.training.corpora import Chat, Pair, Place, Tally
+from samantha.training.corpora import Chat, Pair, Tally
 from samantha.training.decoding import Decoding
+from samantha.training.files import Place
 from samantha.training.loop import Plan
 from samantha.training.models import seq2seq_lstm as lstm_models
 from samantha.training.models import seq2seq_transformer as transformer_models

@@ -14,6 +14,7 @@ from statistics import median
 from samantha.core.text import Text, text
 from samantha.core.types import Message
 from samantha.core.understanding import EMOTIONS
+from samantha.core.words import words
 from samantha.dialogues.shape import Dialogue
 
 LANGUAGES = ("en", "zh")
@@ -46,11 +47,6 @@ Rule = Callable[[Sequence[Dialogue]], Iterator[Finding]]
 def check(dialogues: Sequence[Dialogue]) -> list[Finding]:
     """Everything that the rules find, in the order of the rules."""
     return [finding for rule in RULES for finding in rule(dialogues)]
-
-
-def words(said: str) -> list[str]:
-    """The words of `said` in small letters; a Chinese character is a word of its own."""
-    return re.findall(r"[\u3400-\u9fff]|[^\W_]+(?:['’][^\W_]+)*", said.lower())
 
 
 def length(said: str) -> float:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from samantha.core.text import text
-from samantha.dialogues.checks import Finding, words
+from samantha.core.words import words
+from samantha.dialogues.checks import Finding
 from samantha.dialogues.shape import Dialogue
 
 SIZE = 8

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from samantha.core.errors import SettingError
 from samantha.core.types import Sampling
 from samantha.recipes.options import option
 from samantha.training import cleaning, language_modelling, shards, tokens
@@ -47,6 +48,8 @@ class Recipe:
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Read, learn letters or pieces of words, write shards, train, measure, write a sample."""
     device = chosen(recipe.device)
+    if recipe.data == Path():
+        raise SettingError("Say what to learn from: data=FILE, or data=FOLDER.")
     tally = Tally(recipe.corrupt)
     found = list(cleaning.distinct(language_modelling.read([recipe.data], tally=tally), tally=tally))
     folder.describe(cleaning.card(recipe.data.name, tally, licence=recipe.licence))

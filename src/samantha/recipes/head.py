@@ -30,7 +30,7 @@ class Run:
 
 def run(encoder: Reads, path: Path, *, report: Callable[[Labelled], None] = lambda data: None) -> Run:
     """Train a head on the table at `path`. Raises `TrainingError` where that cannot be done."""
-    data = heads.read_csv(path)
+    data = heads.read(path)
     report(data)
     readout, names = encoder.read(data.texts), _names(encoder, data.labels)
     started = time.monotonic()

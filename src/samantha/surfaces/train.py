@@ -13,6 +13,7 @@ import click
 
 from samantha.core.errors import TrainingError, UsageError
 from samantha.core.text import Text, text
+from samantha.language import Language, translate
 from samantha.surfaces.needs import needs_training
 from samantha.surfaces.options import common_options, echo, language_of, print_json, settings_of, tell
 
@@ -26,15 +27,16 @@ RUNS: dict[str, Text] = {
     "bert": text("a model that reads both ways, from raw text, by filling in what is masked"),
     "classify": text("which label a text has"),
     "raise_samantha": text("from raw text to a companion to talk to"),
+    "encoder": text("what she understands: labels of your own (head=NAME), or the whole encoder anew"),
 }
-"""Recipes that leave a folder with a model, `samantha.recipes.NAME` each, and what they make."""
+"""The recipes, `samantha.recipes.NAME` each, and what they make. All but the encoder leave the folder of a run."""
 
 ENCODER = {"head", "data", "utterances", "base", "out", "work"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 @click.command()
-@click.argument("recipe", metavar="RECIPE")
+@click.argument("recipe", metavar="RECIPE", default="")
 @click.argument("values", nargs=-1, metavar="KEY=VALUE...")
 @click.option("--resume", is_flag=True, help="Go on with the run that was left in out=.")
 @click.option("--keys", is_flag=True, help="List the keys of RECIPE, with what they are without you, and leave.")
@@ -44,18 +46,19 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 def train(
     context: click.Context, recipe: str, values: tuple[str, ...], resume: bool, keys: bool, as_json: bool
 ) -> None:
-    """Train a model.
+    """Train a model; without RECIPE, list what can be trained.
 
     `gpt data=FILE`, `seq2seq_lstm data=FILE`, `seq2seq_transformer`, `bert`, `classify` and `raise_samantha` leave a
     folder, runs/RECIPE or out=FOLDER, that `samantha chat --model` takes. `encoder head=NAME data=FILE.csv` teaches her
     understanding labels of your own, from a table with the columns text and label. `encoder data=DIR` raises the
     encoder anew from the public data sets in DIR.
     """
-    if recipe != "encoder" and recipe not in RUNS:
-        known = ", ".join([*RUNS, "encoder"])
-        raise UsageError("There is no recipe '{name}'. There is: {known}.", name=recipe, known=known)
-    given = _given(values)
     settings = settings_of(context)
+    if not recipe:
+        return _list(as_json, language_of(settings))
+    if recipe not in RUNS:
+        raise UsageError("There is no recipe '{name}'. There is: {known}.", name=recipe, known=", ".join(RUNS))
+    given = _given(values)
     if recipe == "encoder":
         result = _head_or_encoder(given, settings)
     elif keys:
@@ -67,6 +70,18 @@ def train(
     else:
         for name, value in result.items():
             echo(f"{name}: {value}")
+    return None
+
+
+def _list(as_json: bool, language: Language) -> None:
+    """Each recipe, and what it makes."""
+    found = {name: translate(says, language) for name, says in RUNS.items()}
+    if as_json:
+        return print_json(found)
+    width = max(map(len, found))
+    for name, says in found.items():
+        echo(f"{name:{width}}  {says}")
+    return None
 
 
 def _given(values: tuple[str, ...]) -> dict[str, str]:
@@ -120,6 +135,8 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
         except Exception:
             folder.abandon()
             raise
+    if done.speaks:
+        tell(text("Talk with it: samantha chat --model {folder}", folder=out), language)
     result: dict[str, object] = {
         **done.figures,
         "seconds": done.seconds,

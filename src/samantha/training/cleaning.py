@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from samantha.core.errors import TrainingError
 from samantha.core.text import Text, text
-from samantha.training.corpora import EXCERPT, Dropped, Place, Tally, Value
+from samantha.core.words import words
+from samantha.training.corpora import EXCERPT, Dropped, Tally, Value
+from samantha.training.files import Place
 
 if TYPE_CHECKING:
     from datasketch import MinHash, MinHashLSH
@@ -33,7 +35,6 @@ _BREAKS = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _UNSEEN = re.compile("[\0-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _SPACES = re.compile("[\xa0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _DAMAGED = re.compile("[\ufffd\ud800-\udfff]")
-_WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+(?:['’][^\W_]+)*")
 
 
 def normal(said: str) -> str:
@@ -45,11 +46,6 @@ def normal(said: str) -> str:
     composed = unicodedata.normalize("NFC", _UNSEEN.sub("", _BREAKS.sub("\n", said)))
     lines = re.sub(r"(?<=[^ \t\n])[ \t]+", " ", _SPACES.sub(" ", composed))
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", lines, flags=re.MULTILINE)).strip()
-
-
-def words(said: str) -> list[str]:
-    """The words of `said` in small letters; a Chinese character or a kana is a word of its own."""
-    return _WORDS.findall(said.lower())
 
 
 def joined(value: Value) -> str:

@@ -112,27 +112,24 @@ def _steps(
 ) -> Iterator[tuple[list[int], list[int]]]:
     """At each step the rows that go on, and the token that each has chosen."""
     state, logits = writer.begin(source, mask)
-    ends, rows = _ends(source, decoding), torch.arange(len(source), device=source.device)
-    written = source.new_empty(len(source), 0)
+    rows, written = list(range(len(source))), source.new_empty(len(source), 0)
     for left in reversed(range(decoding.max_tokens)):
-        scores = scores_of(logits, written, decoding)
+        scores = _allowed(_penalized(logits, written, decoding), written, decoding)
         tokens = (
             drawn(scores, decoding, _chances(source, generator)[rows]) if decoding.temperature else scores.argmax(-1)
         )
-        going = ~torch.isin(tokens, ends)
-        if not going.all():
-            kept = going.nonzero().squeeze(1)
-            rows, tokens, written, state = rows[kept], tokens[kept], written[kept], writer.rearranged(state, kept)
-            if not len(rows):
-                return
-        yield rows.tolist(), tokens.tolist()
+        chosen = tokens.tolist()
+        going = [at for at, token in enumerate(chosen) if token not in decoding.ends]
+        if not going:
+            return
+        if len(going) < len(rows):
+            kept = torch.tensor(going, device=source.device)
+            tokens, written, state = tokens[kept], written[kept], writer.rearranged(state, kept)
+            rows, chosen = [rows[at] for at in going], [chosen[at] for at in going]
+        yield rows, chosen
         if left:
             written = torch.cat([written, tokens[:, None]], dim=1)
             state, logits = writer.step(state, tokens)
-
-
-def _ends(source: Tensor, decoding: Decoding) -> Tensor:
-    return torch.tensor(decoding.ends, dtype=source.dtype, device=source.device)
 
 
 def _chances(source: Tensor, generator: torch.Generator) -> Tensor:
@@ -146,13 +143,24 @@ def scores_of(logits: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
     `logits` (rows, vocabulary), `written` (rows, length). What is forbidden takes no probability from the others, so
     that beams with and without it stay comparable.
     """
+    scores = torch.log_softmax(_penalized(logits, written, decoding), dim=-1)
+    return _allowed(scores, written, decoding)
+
+
+def _penalized(logits: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
+    """`logits` (rows, vocabulary) in which the tokens that were written have lost by the repeat penalty."""
     logits = logits.float()
-    if decoding.repeat_penalty != 1:
-        seen = logits.gather(1, written)
-        seen = torch.where(seen > 0, seen / decoding.repeat_penalty, seen * decoding.repeat_penalty)
-        logits = logits.scatter(1, written, seen)
-    scores = torch.log_softmax(logits, dim=-1)
-    scores[:, list(decoding.never)] = -torch.inf
+    if decoding.repeat_penalty == 1:
+        return logits
+    seen = logits.gather(1, written)
+    seen = torch.where(seen > 0, seen / decoding.repeat_penalty, seen * decoding.repeat_penalty)
+    return logits.scatter(1, written, seen)
+
+
+def _allowed(scores: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
+    """`scores` (rows, vocabulary), -inf where a token may not be written."""
+    if decoding.never:
+        scores = scores.index_fill(1, torch.tensor(decoding.never, device=scores.device), -torch.inf)
     if 0 < decoding.no_repeat <= written.shape[1]:
         scores = scores.masked_fill(_repeating(written, decoding.no_repeat, scores.shape[1]), -torch.inf)
     return scores
@@ -230,9 +238,10 @@ def beam_search(writer: Writer[State], source: Tensor, mask: Tensor, decoding: D
     state, logits = writer.begin(source, mask)
     rows, ended = list(range(len(source))), [_Ended() for _ in source]
     written, totals = source.new_empty(len(source), 0), torch.zeros(len(source), 1, device=source.device)
+    ends = torch.tensor(decoding.ends, dtype=source.dtype, device=source.device)
     for length in range(1, decoding.max_tokens + 1):
         beams = _continued(totals, scores_of(logits, written, decoding), decoding)
-        over = torch.isin(beams.tokens, _ends(source, decoding))
+        over = torch.isin(beams.tokens, ends)
         _collect(beams, over, written, [ended[row] for row in rows], decoding)
         beams = _going_on(beams, over, decoding.beams)
         bests = beams.totals[:, 0].tolist()

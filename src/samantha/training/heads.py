@@ -4,7 +4,6 @@ The way of SetFit (Tunstall et al. 2022) without its fine-tuning: the encoder st
 every head. Not here: where the head is kept (`samantha.adapters.onnx_encoder`).
 """
 
-import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from sklearn.model_selection import train_test_split
 
 from samantha.adapters.onnx_encoder import OwnHead, Readout, features_of
 from samantha.core.errors import TrainingError
-from samantha.training.corpora import LABEL_COLUMNS, TEXT_COLUMNS
+from samantha.training import corpora
+from samantha.training.corpora import Tally
 
 FEW = 64  # examples a class up to which its name counts as one more example
 STRENGTH = 100.0  # inverse of the L2 penalty; features have unit length, so that little penalty is needed
@@ -35,36 +35,20 @@ class Labelled:
         return sorted(set(self.labels))
 
 
-def read_csv(path: Path) -> Labelled:
-    """A CSV file with a header and two columns, text and label.
+def read(path: Path) -> Labelled:
+    """A table with a header that names a text and a label; others of its columns are left aside.
 
-    Raises `TrainingError` where there is no such file, no such columns, fewer than two labels, or fewer than two
-    examples of one.
+    Raises `TrainingError` where there is no such file, no such columns, a row that is amiss, fewer than two labels, or
+    fewer than two examples of one.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    tally = Tally(corrupt="skip")  # `refuse` would advise corrupt=skip, which a head does not know
+    rows = list(corpora.labelled_table(path, tally=tally))
+    if tally.shown:
+        first = tally.shown[0]
         raise TrainingError(
-            "'{path}' cannot be read: {reason}. Give a CSV file in UTF-8 with the columns text and label.",
-            path=path,
-            reason=error,
-        ) from error
-    columns = [name for name in (rows[0] if rows else {}) if name]
-    text = next((name for name in columns if name.strip().lower() in TEXT_COLUMNS), None)
-    label = next((name for name in columns if name.strip().lower() in LABEL_COLUMNS), None)
-    if text is None or label is None:
-        raise TrainingError(
-            "'{path}' has the columns {columns}. It needs a header with the columns text and label.",
-            path=path,
-            columns=", ".join(columns) or "(none)",
+            "{file}, line {line}: {says} Mend or delete it.", file=path, line=first.place.line, says=first.says
         )
-    pairs = [((row[text] or "").strip(), (row[label] or "").strip()) for row in rows]
-    if missing := next((number for number, pair in enumerate(pairs, start=2) if not all(pair)), None):
-        raise TrainingError(
-            "'{path}' has no text or no label in line {line}. Fill it in, or delete the line.", path=path, line=missing
-        )
-    return checked(Labelled([said for said, _ in pairs], [named for _, named in pairs]), source=str(path))
+    return checked(Labelled([row.text for row in rows], [row.label for row in rows]), source=str(path))
 
 
 def checked(data: Labelled, *, source: str) -> Labelled:

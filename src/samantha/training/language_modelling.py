@@ -41,7 +41,7 @@ def read(paths: Sequence[Path], *, tally: Tally) -> list[Document | Chat]:
         files = [path]
         if path.is_dir():
             files = sorted(file for file in path.iterdir() if _kind(file) in READERS)
-            if not files or path == Path():
+            if not files:
                 raise TrainingError("There is no text in '{path}': no file ends in {known}.", path=path, known=_known())
         for file in files:
             if _kind(file) not in READERS:

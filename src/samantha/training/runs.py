@@ -55,11 +55,12 @@ Watch = Callable[[News], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of a recipe: its folder, and the figures by name."""
+    """What came of a recipe: its folder, the figures by name, and whether the model can be talked with."""
 
     folder: Path
     figures: dict[str, float]
     seconds: float
+    speaks: bool
 
 
 class RunFolder:
@@ -177,7 +178,8 @@ class RunFolder:
     def finish(self, trained: Trained, figures: Mapping[str, float]) -> Run:
         """Write the model, the figures and the report; what was kept to resume goes."""
         model_files.write(self.path, trained)
-        done = Run(self.path, {name: _rounded(value) for name, value in figures.items()}, round(self.seconds, 1))
+        rounded = {name: _rounded(value) for name, value in figures.items()}
+        done = Run(self.path, rounded, round(self.seconds, 1), trained.speaks != "nothing")
         result = {"figures": done.figures, "seconds": done.seconds, "hardware": report.machine()}
         _write(self.path / RESULT, result)
         report.write(self.path)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from samantha.core.chat import Piece, chatml
 from samantha.core.errors import TrainingError
+from samantha.core.ports import CONTEXT
 from samantha.core.types import Message, Sampling
 from samantha.training import model_files, pairs, tokens
 from samantha.training.decoding import Decoding, Writer, stream
@@ -46,8 +47,9 @@ class Talker:
 
     @property
     def context(self) -> int:
-        """Tokens that what it reads and what it writes may have together."""
-        return self.trained.longest
+        """Tokens that a conversation and the reply may have together. A model that reads one message has no such limit:
+        it reads as much of it as it can."""
+        return self.trained.longest if self.trained.speaks == "chat" else max(CONTEXT, self.trained.longest)
 
     def most(self, sampling: Sampling) -> int:
         """Tokens that a reply may have: a GPT keeps half of its context for what it reads."""
@@ -59,7 +61,8 @@ class Talker:
         """Tokens that each of `messages` takes in the context, the opening of the reply with the last; a model of ours
         is given no instructions."""
         counts = [len(self._turn(one)) if one.role != "system" else 0 for one in messages]
-        counts[-1] += 1 + len(self._opening)
+        if counts:
+            counts[-1] += 1 + len(self._opening)
         return counts
 
     def answer(self, messages: Sequence[Message], sampling: Sampling) -> "Answer":

@@ -72,7 +72,7 @@ def rotated(heads: Tensor, rotation: Rotation) -> Tensor:
 
 
 class _Rotated(torch.autograd.Function):
-    """The way back is to turn by the opposite angles, which takes a CPU two thirds of the time of the steps one by one."""
+    """The way back is to turn by the opposite angles."""
 
     @staticmethod
     def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
