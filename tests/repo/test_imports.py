@@ -45,6 +45,7 @@ ALSO = {
     "samantha.recipes.head": {"adapters"},  # a head is made from what the adapter reads, in its form
     "samantha.surfaces.train": {"training"},  # it begins the folder that a recipe runs in
     "samantha.surfaces.training_progress": {"training"},  # the type of what it is told, and nothing that runs
+    "samantha.recipes.raise_samantha": {"adapters"},  # its filter tells languages as she does
     "samantha.training.heads": {"adapters"},
 }
 

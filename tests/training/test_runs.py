@@ -126,7 +126,8 @@ def test_a_gpu_that_is_not_there_is_said_to_be_missing(verse: Path, tmp_path: Pa
 
 def test_a_companion_is_raised_from_raw_text_to_a_conversation(verse: Path, chats: Path, tmp_path: Path) -> None:
     given = {
-        "data": str(verse), "dialogues": str(chats), **TINY, "context": "64", "vocabulary": "300", "rows": "8",
+        "data": str(verse), "dialogues": str(chats), "languages": "en", **TINY, "context": "64", "vocabulary": "300",
+        "rows": "8",
         "held_out": "0.2", "dropout": "0", "reading.steps": "10", "answering.steps": "60", "answering.rate": "0.01",
         "reading.evaluate_every": "5", "answering.evaluate_every": "60", "answering.average": "0",
     }  # fmt: skip

@@ -9,11 +9,12 @@
 talks with her. Not here: the model that ships, which begins from a larger one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from samantha.adapters.language_identification import language_of
 from samantha.core.types import Message, Sampling
 from samantha.recipes.options import option
 from samantha.training import cleaning, language_modelling, shards, tokens
@@ -45,6 +46,7 @@ class Recipe:
     dialogues: Path = option(Path("dialogues"), "Conversations to learn answering from: a .jsonl file, or a folder.")
     licence: str = option("not stated", "Under which licence the raw text is: data.json says it.")
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
+    languages: tuple[str, ...] = option((), "Languages of the raw text that is kept (ISO 639-1), such as en,zh; all.")
     held_out: float = option(0.05, "The share of texts and conversations that measures and is not learned from.")
     vocabulary: int = option(6000, "How many pieces of words there are.")
     shape: Shape = option(
@@ -137,8 +139,11 @@ GREEDY = Sampling(temperature=0, max_tokens=80, repeat_penalty=1.1)
 def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[Document | Chat], list[Chat]]:
     """Raw texts and conversations, cleaned, without duplicates and near-duplicates; what was left out is described."""
     tally, spoken = Tally(recipe.corrupt), Tally(recipe.corrupt)
-    raw = list(_clean(language_modelling.read(recipe.data, tally=tally), tally))
-    chats = list(_clean(language_modelling.read([recipe.dialogues], tally=spoken), spoken))
+    found: Iterable[Document | Chat] = language_modelling.read(recipe.data, tally=tally)
+    if recipe.languages:
+        found = cleaning.in_language(found, recipe.languages, language_of=language_of, tally=tally)
+    raw = _clean(found, tally)
+    chats = _clean(language_modelling.read([recipe.dialogues], tally=spoken), spoken)
     cards = [cleaning.card(recipe.dialogues.name, spoken, licence="own text")]
     if raw:
         cards.append(cleaning.card(", ".join(path.name for path in recipe.data), tally, licence=recipe.licence))
@@ -146,7 +151,7 @@ def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[Document | Chat], li
     return raw, [chat for chat in chats if isinstance(chat, Chat)]
 
 
-def _clean(values: Sequence[Document | Chat], tally: Tally) -> Sequence[Document | Chat]:
+def _clean(values: Iterable[Document | Chat], tally: Tally) -> list[Document | Chat]:
     distinct = cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
     return list(cleaning.without_near_duplicates(distinct, tally=tally))
 
