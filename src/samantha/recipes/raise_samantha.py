@@ -48,27 +48,39 @@ class Recipe:
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
     languages: tuple[str, ...] = option((), "Languages of the raw text that is kept (ISO 639-1), such as en,zh; all.")
     held_out: float = option(0.05, "The share of texts and conversations that measures and is not learned from.")
-    vocabulary: int = option(6000, "How many pieces of words there are.")
+    vocabulary: int = option(4000, "How many pieces of words there are.")
     shape: Shape = option(
-        lambda: Shape(vocabulary=0, width=256, layers=6, attention_heads=4, key_value_heads=2, inner=704, context=256),
+        lambda: Shape(vocabulary=0, width=192, layers=4, attention_heads=4, key_value_heads=2, inner=512, context=192),
         "",
     )
     dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
     rows: int = option(16, "Rows of `shape.context` tokens in a batch.")
     reading: Plan = option(
         lambda: Plan(
-            steps=1200, rate=2e-3, schedule="stable", decay=0.1, betas=(0.9, 0.95), half=True, evaluate_every=300,
+            steps=800,
+            rate=3e-3,
+            schedule="stable",
+            betas=(0.9, 0.95),
+            half=True,
             keep_every=200,
+            decay=0.1,
+            evaluate_every=200,
         ),
         "",
-    )  # fmt: skip
+    )
     answering: Plan = option(
         lambda: Plan(
-            steps=900, rate=1e-3, decay=0.1, betas=(0.9, 0.95), half=True, evaluate_every=150, average=0.98,
+            steps=600,
+            rate=2e-3,
+            betas=(0.9, 0.95),
+            half=True,
             keep_every=200,
+            average=0.98,
+            decay=0.1,
+            evaluate_every=200,
         ),
         "",
-    )  # fmt: skip
+    )
     seed: int = option(0, "Where chance begins.")
     device: Device = option("auto", "cpu, cuda, or auto: a GPU where there is one.")
 

@@ -135,8 +135,8 @@ class Attention(nn.Module):
         all that is earlier, which has a faster kernel.
         """
         heads = self.query_key_value(hidden).unflatten(-1, (-1, self.head_width))
-        turning, values = heads.split([self.heads + self.key_value_heads, self.key_value_heads], dim=2)
-        query, keys = rotated(turning, rotation).split([self.heads, self.key_value_heads], dim=2)
+        turning, values = torch.split(heads, [self.heads + self.key_value_heads, self.key_value_heads], dim=2)
+        query, keys = torch.split(rotated(turning, rotation), [self.heads, self.key_value_heads], dim=2)
         query, keys, values = query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2)
         if cache:
             keys, values = cache.extended(keys, values)
