@@ -2,7 +2,8 @@
 
 `make bench NAME=school_classify ARGS="DATA_DIR TRUNK_DIR [PART ...]"`, where DATA_DIR holds the public data sets and
 TRUNK_DIR all-MiniLM-L6-v2. Nothing stops by, or is chosen in a run by, the sentences that measure. Runs that are done
-stay in build/school_classify and are not done again, so that parts may be run one after the other, or side by side.
+stay in build/school_classify and are not done again, so that parts may be run one after the other, or side by side;
+each part's row of minutes names the commits at which its runs were made, whenever the file is written.
 Not here: how anything is trained (`samantha.recipes.classify`, `samantha.recipes.bert`).
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from results_file import Row, row, write
+from results_file import Row, _commit, row, write
 
 from samantha.recipes import bert, classify
 from samantha.recipes.options import plain
@@ -27,6 +28,8 @@ from samantha.training.models.bert import Shape
 from samantha.training.runs import RESULT, RunFolder
 
 WORK = Path("build/school_classify")
+COMMIT = "commit.txt"  # in the folder of a run: at which it began
+Figures = dict[str, Any]  # of one run; numbers, but for the commit
 SEEDS = (0, 1, 2)
 BAR = 88.5  # per cent of the 872 sentences: one is 0.11
 THREADS = 1
@@ -64,16 +67,20 @@ def recipe_of(part: str, seed: int, data: Path, trunk: Path) -> classify.Recipe:
     )
 
 
-def figures(name: str, recipe: Any, run: Callable[[Any, RunFolder], object]) -> tuple[dict[str, float], Path]:
-    """What `recipe` gives, or gave the last time; and its folder, with the seconds among the figures."""
+def figures(name: str, recipe: Any, run: Callable[[Any, RunFolder], object]) -> tuple[Figures, Path]:
+    """What `recipe` gives, or gave the last time; and its folder. Among the figures are the seconds and the commit."""
     options = plain(recipe)
     digest = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:8]
     folder = WORK / f"{name.replace(' ', '_').replace('%', 'percent')}-{recipe.seed}-{digest}"
     if not (folder / RESULT).exists():
         begun = (folder / "recipe.json").exists()
-        run(recipe, RunFolder.begin(folder, recipe=name, options=options, resume=begun))
+        folder_of_run = RunFolder.begin(folder, recipe=name, options=options, resume=begun)
+        if not begun:
+            (folder / COMMIT).write_text(_commit(), encoding="utf-8")
+        run(recipe, folder_of_run)
     found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return {**found["figures"], "seconds": found["seconds"]}, folder
+    commit = (folder / COMMIT).read_text(encoding="utf-8")
+    return {**found["figures"], "seconds": found["seconds"], "commit": commit}, folder
 
 
 def plain_text(data: Path) -> Path:
@@ -117,7 +124,7 @@ def comments(data: Path) -> Path:
     return file
 
 
-def rows_of(part: str, runs: list[dict[str, float]]) -> list[Row]:
+def rows_of(part: str, runs: list[Figures]) -> list[Row]:
     """The rows of a part from the figures of its seeds: their mean, and in the unit how far they lie apart."""
     bar = BAR if part in ("plain", FEELINGS) else None
     found = [_mean(f"{part}: accuracy", "test_accuracy", runs, at_least=bar)]
@@ -135,11 +142,16 @@ def rows_of(part: str, runs: list[dict[str, float]]) -> list[Row]:
             "accuracy reworded": "test_accuracy_reworded",
         }.items()
     ]
-    minutes = sum(one["seconds"] for one in runs) / 60
-    return [*found, row(f"{part}: all seeds", minutes, f"minutes on {THREADS} thread")]
+    return [*found, _minutes(f"{part}: all seeds", runs)]
 
 
-def _mean(what: str, key: str, runs: list[dict[str, float]], *, at_least: float | None = None) -> Row:
+def _minutes(what: str, runs: list[Figures]) -> Row:
+    """How long `runs` took together, and what was measured: the commits at which they began."""
+    commits = ", ".join(sorted({one["commit"] for one in runs}))
+    return row(what, sum(one["seconds"] for one in runs) / 60, f"minutes on {THREADS} thread, commit {commits}")
+
+
+def _mean(what: str, key: str, runs: list[Figures], *, at_least: float | None = None) -> Row:
     values = [100 * one[key] for one in runs]
     return row(what, statistics.mean(values), f"% (mean of seeds {_each(values)})", at_least=at_least)
 
@@ -157,10 +169,10 @@ def small_bert(data: Path) -> Iterator[tuple[str, list[Row]]]:
         "pretraining",
         [
             row(f"{about}: masked tokens found", 100 * learned["held_out_accuracy"], "%"),
-            row(about, learned["seconds"] / 60, f"minutes on {THREADS} thread"),
+            _minutes(about, [learned]),
         ],
     )
-    runs: dict[str, list[dict[str, float]]] = {}
+    runs: dict[str, list[Figures]] = {}
     for part in (f"{BERT}, not pretrained", f"{BERT}, pretrained"):
         runs[part] = [figures(part, recipe_of(part, seed, data, trunk), classify.run)[0] for seed in SEEDS]
         yield part, rows_of(part, runs[part])
@@ -181,7 +193,7 @@ def feelings_first(data: Path, minilm: Path) -> Iterator[tuple[str, list[Row]]]:
     runs = [figures(FEELINGS, recipe_of(FEELINGS, seed, data, trunk), classify.run)[0] for seed in SEEDS]
     before = [
         row(f"{FEELINGS}: one of 28 feelings, held-out comments", 100 * heard["held_accuracy"], "%"),
-        row(f"{FEELINGS}: learning these", heard["seconds"] / 60, f"minutes on {THREADS} thread"),
+        _minutes(f"{FEELINGS}: learning these", [heard]),
     ]
     yield FEELINGS, [*before, *rows_of(FEELINGS, runs)]
 
@@ -200,7 +212,7 @@ def measured(data: Path, trunk: Path, parts: list[str]) -> Iterator[tuple[str, l
 
 def keep(part: str, rows: list[Row]) -> None:
     """Write the rows of all parts that were ever done, this one among them."""
-    kept = WORK / "rows"
+    kept = WORK / "rows_with_commits"
     kept.mkdir(parents=True, exist_ok=True)
     (kept / f"{part}.json").write_text(json.dumps([asdict(each) for each in rows]), encoding="utf-8")
     order = [*PARTS, FEELINGS, "pretraining", f"{BERT}, not pretrained", f"{BERT}, pretrained", "gain"]

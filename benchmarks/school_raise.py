@@ -16,7 +16,7 @@ from school_pairs import ANSWERS, DIALOGUES, figures, train
 def main() -> None:
     out, texts = Path(sys.argv[1]).expanduser().resolve(), sys.argv[2]
     unread = out.with_name(f"{out.name}-unread")
-    given = (f"data={texts}", f"dialogues={DIALOGUES}", "licence=CC BY 2.0 FR and own text")
+    given = (f"data={texts}", f"dialogues={DIALOGUES}", "licence=CC BY 2.0 FR", "dialogues_licence=CC BY 4.0, own text")
     minutes = train("raise_samantha", out, *given)
     train("raise_samantha", unread, *given, "reading.steps=0")
     found, without = figures(out), figures(unread)

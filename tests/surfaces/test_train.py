@@ -1,6 +1,7 @@
 """The command `train`, and talking with what it made."""
 
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -72,7 +73,27 @@ def test_wrong_use_says_what_to_write(given: list[str], says: str) -> None:
 def test_the_keys_of_a_recipe_are_listed() -> None:
     done = process("train", "gpt", "--keys")
     assert "plan.steps: 2000" in done.stdout
-    assert "data: .   A file of text" in done.stdout
+    assert re.search(r"^data: .*A file of text", done.stdout, re.MULTILINE)
+
+
+def test_the_keys_of_the_encoder_are_listed() -> None:
+    done = process("train", "encoder", "--keys")
+    assert done.returncode == 0
+    assert {line.partition(":")[0] for line in done.stdout.splitlines()} == {
+        *("head", "data", "utterances", "base", "out", "work")
+    }
+
+
+def test_what_is_left_out_of_the_texts_is_said_once(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    rows = [f"{word} number {number},{word}" for word in ("good", "bad") for number in range(20)]
+    file.write_text("\n".join(["text,label", *rows, rows[0], "no label,"]), encoding="utf-8")
+    sizes = "shape.width=32 layers=1 attention_heads=2 inner=32 vocabulary=300 steps=20 corrupt=skip".split()
+    done = process("train", "classify", f"data={file}", *sizes, "held_share=0.2", f"out={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("data: 40 of 42 rows are left.") == 1
+    assert done.stderr.count(f"1 left out, as in {file}, line 42: It was there before.") == 1
+    assert done.stderr.count(f"1 left out, as in {file}, line 43:") == 1
 
 
 def test_a_run_that_was_killed_goes_on_with_what_it_was_asked_for(verse: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The recipes `bert` and `classify` on a few rows, and what they are made of."""
 
 import json
+import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from samantha.training import classification, masked_text, model_files, objectiv
 from samantha.training.corpora import LabelledText, Tally
 from samantha.training.files import Place
 from samantha.training.loop import Plan
+from samantha.training.model_files import Trained
 from samantha.training.models.bert import Shape, TextClassifier
 from samantha.training.runs import Run, RunFolder
 
@@ -32,7 +35,8 @@ def sentences(count: int, *, seed: int) -> list[tuple[str, str]]:
     return [(label, f"the {word} film {number} was {seed}") for number, (label, word) in enumerate(drawn)]
 
 
-def lines(file: Path, rows: list[tuple[str, str]]) -> Path:
+def lines(file: Path | None, rows: list[tuple[str, str]]) -> Path:
+    assert file  # a recipe may have none
     file.write_text("".join(f"{label} {said}\n" for label, said in rows), encoding="utf-8")
     return file
 
@@ -61,6 +65,29 @@ def masked_run(recipe: bert.Recipe, path: Path) -> Run:
 
 def rows_of(*pairs: tuple[str, str]) -> list[LabelledText]:
     return [LabelledText(said, label, Place("rows", number)) for number, (label, said) in enumerate(pairs, start=1)]
+
+
+def bert_in(folder: Path) -> dict[str, torch.Tensor]:
+    """A tiny BERT as Hugging Face writes one, without a tokenizer; its weights."""
+    sizes = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    sizes |= {"intermediate_size": 64, "max_position_embeddings": 48}
+    (folder / "config.json").write_text(json.dumps({**sizes, "layer_norm_eps": 1e-12}), encoding="utf-8")
+    matrices = {"attention.self.query": (32, 32), "attention.self.key": (32, 32), "attention.self.value": (32, 32)}
+    matrices |= {"attention.output.dense": (32, 32), "intermediate.dense": (64, 32), "output.dense": (32, 64)}
+    weights = {
+        "embeddings.word_embeddings.weight": torch.randn(300, 32),
+        "embeddings.position_embeddings.weight": torch.randn(48, 32),
+        "embeddings.token_type_embeddings.weight": torch.randn(2, 32),
+    }
+    for name, size in matrices.items():
+        weights |= {
+            f"encoder.layer.0.{name}.weight": torch.randn(size),
+            f"encoder.layer.0.{name}.bias": torch.zeros(size[0]),
+        }
+    for name in ("embeddings", "encoder.layer.0.attention.output", "encoder.layer.0.output"):
+        weights |= {f"{name}.LayerNorm.weight": torch.ones(32), f"{name}.LayerNorm.bias": torch.zeros(32)}
+    save_file(weights, folder / "model.safetensors")
+    return weights
 
 
 # -- classify ---------------------------------------------------------------------------------------------------
@@ -102,7 +129,7 @@ def test_a_student_learns_from_what_its_teacher_is_sure_of(recipe: classify.Reci
 
 def test_training_stops_where_the_held_out_share_gets_no_better(recipe: classify.Recipe, tmp_path: Path) -> None:
     patient = replace(QUICK, steps=400, evaluate_every=20, patience=1)
-    run(replace(recipe, test=Path(), held_share=0.2, plan=patient), tmp_path / "run")
+    run(replace(recipe, test=None, held_share=0.2, plan=patient), tmp_path / "run")
     rows = [json.loads(row) for row in (tmp_path / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert rows[-1]["step"] < 400
 
@@ -113,6 +140,28 @@ def test_what_measures_is_not_learned(recipe: classify.Recipe, tmp_path: Path) -
     assert run(replace(recipe, plan=replace(QUICK, steps=2)), tmp_path / "run").figures["learned"] == 40
     cards = json.loads((tmp_path / "run" / "data.json").read_text(encoding="utf-8"))
     assert cards[0]["dropped"] == {"in held or test": 6}
+
+
+def test_unlabelled_texts_are_cleaned_and_none_of_what_measures_is_among_them(
+    recipe: classify.Recipe, tmp_path: Path
+) -> None:
+    measured = [said for _, said in sentences(20, seed=2)]
+    others = [said for _, said in sentences(6, seed=3)]
+    file = tmp_path / "unlabelled"
+    file.write_text("\n".join([*measured[:4], *others, f"  {others[0]}"]), encoding="utf-8")
+    quick = replace(recipe, unlabelled=str(file), confidence=0.0, plan=replace(QUICK, steps=2))
+    run(quick, tmp_path / "run")
+    cards = json.loads((tmp_path / "run" / "data.json").read_text(encoding="utf-8"))
+    assert cards[-1]["dropped"] == {"duplicate": 1, "in held or test": 4}
+    file.write_text("\n".join(measured), encoding="utf-8")
+    with pytest.raises(TrainingError, match="nothing is left to learn from"):
+        run(quick, tmp_path / "other")
+
+
+def test_positions_that_batches_do_not_fill_evenly_are_not_overrun(recipe: classify.Recipe, tmp_path: Path) -> None:
+    lines(recipe.test, [*sentences(4, seed=2), ("good", "a great film " * 40)])
+    shape = replace(TINY, positions=42)
+    run(replace(recipe, shape=shape, longest=128, plan=replace(QUICK, steps=2)), tmp_path / "run")
 
 
 def test_a_text_that_is_too_long_is_cut_and_counted(recipe: classify.Recipe, tmp_path: Path) -> None:
@@ -147,12 +196,15 @@ def test_a_label_that_was_not_learned_is_refused_or_left_out(recipe: classify.Re
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"data": Path()}, "data=FILE"),
-        ({"test": Path()}, "Nothing measures"),
+        ({"data": None}, "data=FILE"),
+        ({"test": None}, "Nothing measures"),
         ({"fresh": True}, "trunk=FOLDER"),
         ({"unlabelled": "rest"}, "labelled_share"),
         ({"labelled_share": 1.5}, "between 0 and 1"),
         ({"batch": 0}, "above 0"),
+        ({"epochs": math.nan}, "above 0"),
+        ({"longest": 2}, "longest 3"),
+        ({"dropout": 2.0}, "dropout is 2.0"),
     ],
 )
 def test_options_that_do_not_fit_together_are_refused(
@@ -169,14 +221,65 @@ def test_a_gpu_that_is_not_there_is_said_so(recipe: classify.Recipe, tmp_path: P
 
 
 def test_a_folder_without_a_trunk_is_said_so(recipe: classify.Recipe, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="There is no trunk in"):
+    with pytest.raises(TrainingError, match=r"config\.json"):
         run(replace(recipe, trunk=tmp_path), tmp_path / "run")
 
 
+def test_the_folder_one_is_in_is_a_trunk_like_any_other(
+    recipe: classify.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingError, match=r"The encoder in '\.' cannot be read"):
+        run(replace(recipe, trunk=Path(".")), tmp_path / "run")
+
+
+def test_a_trunk_without_a_tokenizer_is_said_so(tmp_path: Path) -> None:
+    bert_in(tmp_path)
+    with pytest.raises(TrainingError, match="The tokenizer of the encoder in"):
+        classification.from_folder(tmp_path)
+
+
+def test_a_trunk_has_the_shape_that_its_config_says(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    weights = bert_in(tmp_path)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    start = classification.from_folder(tmp_path)
+    assert (start.shape.width, start.shape.layers) == (32, 1)
+    begun = start.model(2, dropout=0.1, seed=0, device=torch.device("cpu"))
+    assert torch.equal(begun.trunk.tokens.weight, weights["embeddings.word_embeddings.weight"])
+
+
 def test_a_trunk_of_another_shape_is_said_so(tmp_path: Path) -> None:
+    bert_in(tmp_path)
     save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
     with pytest.raises(TrainingError, match="all-MiniLM-L6-v2"):
         classification.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"sha256": {}}, "sha256: model.safetensors"),
+        ({"labels": 3}, "labels"),
+        ({"longest": 0}, "longest"),
+        ({"longest": None}, "longest"),
+        ({"shape": {}}, "shape"),
+        ({"shape": {"width": "wide"}}, "shape"),
+        ({"shape": {"attention_heads": 0}}, "attention_heads|zero|cannot be opened"),
+        ({"architecture": []}, "no model that is known here"),
+        ({"speaks": "loudly"}, "speaks"),
+    ],
+)
+def test_a_model_json_that_was_edited_is_refused(tmp_path: Path, changed: dict[str, Any], says: str) -> None:
+    learned = tokens.byte_level(["a film"], 300)
+    shape = replace(TINY, vocabulary=learned.get_vocab_size())
+    model_files.write(tmp_path, Trained("classifier", TextClassifier(shape, 2), learned, "nothing", labels=("a", "b")))
+    file = tmp_path / model_files.MODEL
+    card = json.loads(file.read_text(encoding="utf-8"))
+    if part := changed.get("shape"):
+        changed = {"shape": card["shape"] | part}
+    file.write_text(json.dumps(card | changed), encoding="utf-8")
+    with pytest.raises(TrainingError, match=says):
+        model_files.read(tmp_path)
 
 
 # -- bert -------------------------------------------------------------------------------------------------------
@@ -199,7 +302,7 @@ def test_a_bert_finds_masked_words_again_and_is_a_trunk(recipe: classify.Recipe,
     start = classification.from_folder(tmp_path / "bert")
     begun = start.model(2, dropout=0.1, seed=0, device=torch.device("cpu"))
     assert all(torch.equal(trunk[name], weight) for name, weight in begun.trunk.state_dict().items())
-    quick = replace(recipe, trunk=tmp_path / "bert", plan=replace(QUICK, rate=1e-3))
+    quick = replace(recipe, trunk=tmp_path / "bert", plan=replace(QUICK, steps=120, rate=1e-3))
     assert run(quick, tmp_path / "tuned").figures["test_accuracy"] > 0.9
     assert run(replace(quick, fresh=True), tmp_path / "fresh").figures["test_accuracy"] > 0.4
 
@@ -210,6 +313,20 @@ def test_a_bert_reads_plain_text(tmp_path: Path, form: bert.Form) -> None:
     file.write_text("\n".join(said for _, said in sentences(40, seed=1)), encoding="utf-8")
     quick = bert.Recipe(data=file, form=form, shape=TINY, plan=Plan(steps=2), held_out=0.1, device="cpu")
     assert masked_run(quick, tmp_path / "run").figures["rows"] > 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"data": None}, "data=FILE"),
+        ({"batch": 0}, "batch=0"),
+        ({"dropout": 2.0}, "dropout is 2.0"),
+        ({"masked": math.nan}, "masked is nan"),
+    ],
+)
+def test_a_bert_refuses_options_that_cannot_be(tmp_path: Path, changed: dict[str, object], says: str) -> None:
+    with pytest.raises(SettingError, match=says):
+        masked_run(replace(bert.Recipe(data=tmp_path / "none"), **changed), tmp_path / "run")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("content", "says"), [("", "nothing in"), ("one", "too short|too few")])
@@ -277,9 +394,10 @@ def test_a_split_has_some_of_each_label_and_the_same_ones_each_time() -> None:
 
 
 def test_texts_are_read_from_a_table_and_from_lines(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    table = tmp_path / "table.csv"
-    table.write_text("text,label\nI am happy,good\n", encoding="utf-8")
-    for file in (table, lines(tmp_path / "lines", [("good", "I am happy")])):
+    tables = [tmp_path / "table.csv", tmp_path / "LOUD.CSV"]
+    for table in tables:
+        table.write_text("text,label\nI am happy,good\n", encoding="utf-8")
+    for file in (*tables, lines(tmp_path / "lines", [("good", "I am happy")])):
         (row,) = classification.read(file, tally=Tally())
         assert (row.label, row.text) == ("good", "I am happy")
         assert classification.count_cut([row], tokenizer, longest=4) == 1

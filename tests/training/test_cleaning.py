@@ -144,6 +144,17 @@ def test_a_card_says_what_was_read_and_what_was_left_out_but_none_of_the_text(tm
     assert STORY[:20] not in json.dumps(found)
 
 
+def test_a_card_says_in_sentences_what_was_left_out_and_nothing_where_all_is_kept() -> None:
+    values = documents(STORY, STORY)
+    tally = tally_of(values)
+    assert cleaning.card("notes", tally, licence="own text").left_out == ()
+    list(cleaning.distinct(values, tally=tally))
+    assert [str(each) for each in cleaning.card("notes", tally, licence="own text").left_out] == [
+        "1 of 2 rows are left.",
+        "1 left out, as in a.txt, line 2: It was there before.",
+    ]
+
+
 def test_a_set_without_a_licence_has_no_card() -> None:
     with pytest.raises(TrainingError, match="Say under which licence 'notes' is"):
         cleaning.card("notes", Tally(), licence=" ")

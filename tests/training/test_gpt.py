@@ -1,6 +1,8 @@
 """The language model against the reference implementation, and writing with a cache against reading anew."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.nn import functional
 
 from samantha.core.errors import SettingError
 from samantha.training.decoding import Decoding, write
+from samantha.training.models import encoder, seq2seq_lstm, seq2seq_transformer
 from samantha.training.models.gpt import GPT, ROOM, Shape
 
 SHAPE = Shape(
@@ -160,8 +163,36 @@ def test_it_trains_in_bfloat16(model: GPT) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "complaint"), [({"width": 36}, "multiple of 8"), ({"key_value_heads": 3}, "divisor of 4")]
+    ("wrong", "complaint"),
+    [
+        ({"width": 36}, "multiple of 8"),
+        ({"key_value_heads": 3}, "divisor of 4"),
+        *(
+            ({name: size}, f"{name} is {size}. Set 1 at least.")
+            for name in ("width", "layers", "attention_heads", "key_value_heads", "inner", "context", "rotary_base")
+            for size in (0, -8)
+        ),
+    ],
 )
 def test_sizes_that_contradict_each_other_are_explained(wrong: dict[str, int], complaint: str) -> None:
     with pytest.raises(SettingError, match=complaint):
         replace(SHAPE, **wrong)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wrong"),
+    [
+        (encoder.Shape, {"attention_heads": 0}),
+        (encoder.Shape, {"positions": 0}),
+        (encoder.Shape, {"attention_heads": 5}),
+        (partial(seq2seq_lstm.Shape, 20, 20), {"width": 0}),
+        (partial(seq2seq_lstm.Shape, 20, 20), {"layers": -1}),
+        (partial(seq2seq_transformer.Shape, 20, 20), {"decoder_layers": 0}),
+        (partial(seq2seq_transformer.Shape, 20, 20), {"memory_width": 0}),
+    ],
+)
+def test_sizes_of_the_other_architectures_are_explained_as_well(
+    shape: Callable[..., object], wrong: dict[str, int]
+) -> None:
+    with pytest.raises(SettingError, match=r"Set \d at least|Set a multiple of 5"):
+        shape(**wrong)

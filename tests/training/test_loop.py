@@ -1,5 +1,6 @@
 """The loop on a network small enough to watch."""
 
+import signal
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from samantha.core.errors import TrainingError
+from samantha.core.errors import SettingError, TrainingError
 from samantha.training import data, objectives
 from samantha.training.checkpoints import CHECKPOINT, REFUSED, Folder
 from samantha.training.data import Batch, Example
@@ -172,3 +173,38 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, monkeypatch
         Folder(tmp_path, "gpt").save({"step": 2})
     assert Folder(tmp_path, "gpt").saved() == {"step": 1}
     assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_ctrl_c_ends_the_step_before_it_leaves(tmp_path: Path) -> None:
+    def struck(model: nn.Module, step: int) -> Losses:
+        if step == 7:
+            signal.raise_signal(signal.SIGINT)
+        return chancy(model, step)
+
+    def run(loss_of: object, place: Folder | None) -> object:
+        torch.manual_seed(1)
+        model = nn.Linear(4, 1)
+        fit(model, count(), loss_of, Plan(steps=20, rate=0.05, average=0.9), place=place)  # type: ignore[arg-type]
+        return model.weight[0].tolist()
+
+    place = Folder(tmp_path, "a line")
+    with pytest.raises(KeyboardInterrupt):
+        run(struck, place)
+    left = place.saved()
+    assert left is not None
+    assert left["counts"]["step"] == 8
+    assert run(chancy, place) == run(chancy, None)
+
+
+@pytest.mark.parametrize("wrong", [{"rate": float("nan")}, {"steps": -1}, {"accumulate": 0}, {"clip": -1.0}])
+def test_a_plan_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(SettingError, match=f"{next(iter(wrong))} is"):
+        Plan(**{"steps": 5, **wrong})  # type: ignore[arg-type]
+
+
+def test_a_gradient_that_is_no_number_stops_it(tmp_path: Path) -> None:
+    def loss(model: nn.Module, batch: float) -> Losses:
+        return {"root": (model.weight * 0).sqrt().sum()}  # 0, with an infinite slope times 0
+
+    with pytest.raises(TrainingError, match="gradient"):
+        fit(nn.Linear(1, 1), [1.0], loss, Plan(steps=1), place=Folder(tmp_path, "a root"))  # type: ignore[arg-type]

@@ -1,12 +1,14 @@
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 from samantha.core.errors import SettingError, UsageError
-from samantha.recipes import options
+from samantha.recipes import bert, classify, gpt, options, raise_samantha, seq2seq_lstm, seq2seq_transformer
 from samantha.recipes.options import option
+from samantha.training.loop import Plan
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,8 @@ class Pace:
     steps: int = 10
     rate: float = 0.1
     betas: tuple[float, float] = (0.9, 0.99)
+    size: int = 0
+    heads: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,10 @@ class Recipe:
     data: Path = option(Path(), "Where the texts are.")
     more: tuple[Path, ...] = option((), "Other texts.")
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with bad rows.")
-    first: Pace = option(Pace, "")
-    second: Pace = option(lambda: Pace(steps=20), "")
+    trunk: Path | None = option(None, "What it starts from.")
+    prompt: str = option("", "What it goes on with.")
+    first: Pace = option(Pace, "", fixed=("size",))
+    second: Pace = option(lambda: Pace(steps=20), "Once more.", fixed=("size",))
 
 
 def test_a_key_with_a_dot_changes_a_part() -> None:
@@ -59,4 +65,44 @@ def test_what_was_asked_for_can_be_asked_for_again() -> None:
 def test_each_key_has_its_default_and_a_sentence() -> None:
     found = {key.name: (key.default, key.says) for key in options.keys(Recipe)}
     assert found["data"] == (Path(), "Where the texts are.")
-    assert found["second.steps"] == (20, "")
+    assert found["second.rate"] == (0.1, "The learning rate where it is highest.")
+
+
+def test_what_is_said_of_a_part_stands_at_its_first_key() -> None:
+    found = {key.name: key.says for key in options.keys(Recipe)}
+    assert found["first.steps"] == options.PARTS["steps"]
+    assert found["second.steps"] == f"Once more. {options.PARTS['steps']}"
+
+
+def test_every_field_of_a_plan_is_explained() -> None:
+    assert {one.name for one in fields(Plan)} <= set(options.PARTS)
+
+
+@pytest.mark.parametrize("recipe", [bert, classify, gpt, raise_samantha, seq2seq_lstm, seq2seq_transformer])
+def test_every_key_of_a_recipe_is_explained(recipe: Any) -> None:
+    assert [key.name for key in options.keys(recipe.Recipe) if not key.says] == []
+
+
+def test_what_the_recipe_sets_itself_is_no_key_and_is_not_kept() -> None:
+    assert not {"first.size", "second.size", "first.heads"} & {key.name for key in options.keys(Recipe)}
+    assert "size" not in options.plain(Recipe())["first"]
+    with pytest.raises(UsageError, match=r"no option 'first\.size'"):
+        options.parsed(Recipe, {"first.size": "5"})
+
+
+@pytest.mark.parametrize("said", ["null", "[draft]", "[", ""])
+def test_a_text_may_look_like_a_list_or_like_nothing(said: str) -> None:
+    made = options.parsed(Recipe, {"prompt": said})
+    assert made.prompt == said
+    assert options.parsed(Recipe, options.texts_of(options.plain(made))) == made
+
+
+@pytest.mark.parametrize(("said", "means"), [("null", None), ("", None), (".", Path()), ("[draft]", Path("[draft]"))])
+def test_a_path_that_may_be_missing_is_none_or_a_path(said: str, means: Path | None) -> None:
+    made = options.parsed(Recipe, {"trunk": said})
+    assert made.trunk == means
+    assert options.parsed(Recipe, options.texts_of(options.plain(made))) == made
+
+
+def test_several_of_nothing_are_none() -> None:
+    assert options.parsed(Recipe, {"more": ""}).more == ()

@@ -17,7 +17,7 @@ from samantha.core.types import Message
 from samantha.recipes import seq2seq_lstm, seq2seq_transformer
 from samantha.recipes.options import keys
 from samantha.recipes.pairs import PairRecipe
-from samantha.training import model_files, pairs, tokens, translation
+from samantha.training import model_files, pairs, pretrained, tokens, translation
 from samantha.training.corpora import Chat, Pair, Tally
 from samantha.training.decoding import Decoding
 from samantha.training.files import Place
@@ -32,6 +32,7 @@ WORDS = {"dogs": "Hunde", "cats": "Katzen", "birds": "Vögel"}
 ROWS = [
     (f"here {n} {w} sleep today", f"hier schlafen heute {m} {v}") for n, m in NUMBERS.items() for w, v in WORDS.items()
 ]
+TEST = [(f"{source} .", f"{target} .") for source, target in ROWS[:6]]  # not one of them is learned from
 CHATS = {
     "What is your name?": "My name is Samantha.",
     "How old are you?": "I have no age.",
@@ -70,11 +71,12 @@ def run(recipe: PairRecipe, path: Path) -> Run:
 @pytest.fixture
 def translates(tmp_path: Path) -> seq2seq_transformer.Recipe:
     source, target = sides(tmp_path, "train", ROWS)
+    test_source, test_target = sides(tmp_path, "test", TEST)
     return seq2seq_transformer.Recipe(
         source=source,
         target=target,
-        test_source=source,
-        test_target=target,
+        test_source=test_source,
+        test_target=test_target,
         vocabulary=320,
         held_out=0.3,
         dropout=0.0,
@@ -108,12 +110,34 @@ def test_a_transformer_learns_to_translate_and_is_measured(
     test = json.loads((done.folder / "test.json").read_text())
     assert "case:mixed" in test["bleu"]["settings"]
     assert "tok:13a" in test["bleu"]["settings"]
-    assert len(test["texts"]) == len(ROWS)
-    assert [card["kept"] for card in json.loads((done.folder / "data.json").read_text())] == [len(ROWS)] * 2
+    assert [one["expected"] for one in test["texts"]] == [target for _, target in TEST]
+    assert [card["kept"] for card in json.loads((done.folder / "data.json").read_text())] == [len(ROWS), len(TEST)]
+
+
+def test_what_is_held_out_or_tested_is_not_learned_and_the_card_says_so(
+    translates: seq2seq_transformer.Recipe, tmp_path: Path
+) -> None:
+    held, test = sides(tmp_path, "held", ROWS[:3]), sides(tmp_path, "known", [*TEST, ROWS[3]])
+    files = {"held_source": held[0], "held_target": held[1], "test_source": test[0], "test_target": test[1]}
+    done = run(replace(translates, **files, plan=Plan(steps=2)), tmp_path / "run")  # type: ignore[arg-type]
+    card = json.loads((done.folder / "data.json").read_text())[0]
+    assert (card["kept"], card["dropped"]) == (len(ROWS) - 4, {"in held or test": 4})
+    assert done.figures["pairs"] == len(ROWS) - 4
+    same = replace(translates, test_source=translates.source, test_target=translates.target)
+    with pytest.raises(TrainingError, match="Of 18 pairs to learn from, 0 are left"):
+        run(same, tmp_path / "nothing left")
+
+
+def test_of_a_test_every_row_is_translated_in_order(translates: seq2seq_transformer.Recipe, tmp_path: Path) -> None:
+    rows = [("a  dog", "ein  Hund"), ("a cat", "eine Katze"), ("a  dog", "ein  Hund")]
+    source, target = sides(tmp_path, "twice", rows)
+    recipe = replace(translates, test_source=source, test_target=target, plan=Plan(steps=2))
+    test = json.loads((run(recipe, tmp_path / "run").folder / "test.json").read_text())
+    assert [one["expected"] for one in test["texts"]] == [said for _, said in rows]
 
 
 def test_without_a_test_what_was_held_out_is_translated(translates: seq2seq_transformer.Recipe, tmp_path: Path) -> None:
-    recipe = replace(translates, test_source=Path(), test_target=Path(), longest_target=40, plan=Plan(steps=2))
+    recipe = replace(translates, test_source=None, test_target=None, longest_target=40, plan=Plan(steps=2))
     figures = run(recipe, tmp_path / "run").figures
     assert "held_out_bleu" in figures
     assert "test_bleu" not in figures
@@ -136,9 +160,9 @@ def test_the_same_seed_gives_the_same_model(answers: seq2seq_lstm.Recipe, tmp_pa
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_pretrained_encoder_reads_with_its_own_tokenizer(
-    translates: seq2seq_transformer.Recipe, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+@pytest.fixture
+def bert(tokenizer: Tokenizer, tmp_path: Path) -> Path:
+    """The folder of a small BERT that reads 96 tokens."""
     folder = tmp_path / "bert"
     folder.mkdir()
     config = BertConfig(
@@ -152,20 +176,52 @@ def test_a_pretrained_encoder_reads_with_its_own_tokenizer(
     config.save_pretrained(folder)
     save_file(BertModel(config).state_dict(), folder / "model.safetensors")
     tokenizer.save(str(folder / "tokenizer.json"))
-    recipe = replace(translates, encoder=folder, plan=Plan(steps=3), held_out=0.0)
+    return folder
+
+
+def test_a_pretrained_encoder_reads_with_its_own_tokenizer(
+    translates: seq2seq_transformer.Recipe, bert: Path, tmp_path: Path
+) -> None:
+    recipe = replace(translates, encoder=bert, plan=Plan(steps=3), held_out=0.0)
     trained = model_files.read(run(recipe, tmp_path / "run").folder)
     assert trained.reads.encode("i am").tokens == ["[CLS]", "i", "am", "[SEP]"]
     assert trained.tokenizer.encode("i").ids[0] == tokens.BEGIN
+
+
+def test_more_than_the_encoder_reads_is_refused_before_the_texts_are_read(
+    translates: seq2seq_transformer.Recipe, bert: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SettingError, match="reads 96 tokens at most"):
-        run(replace(recipe, longest_source=97), tmp_path / "longer")
+        run(replace(translates, encoder=bert, longest_source=97, source=Path("no such file")), tmp_path / "run")
 
 
-def test_what_is_no_encoder_is_refused(translates: seq2seq_transformer.Recipe, tmp_path: Path) -> None:
+def test_a_pretrained_encoder_has_the_dropout_that_was_asked_for(bert: Path, codec: Codec) -> None:
+    trunk = pretrained.trunk(bert, dropout=0.4)
+    model = translation.begin(TRANSFORMER, codec, dropout=0.4, seed=0, device=torch.device("cpu"), trunk=trunk)
+    assert {each.dropout for each in model.encoder.modules() if hasattr(each, "dropout")} == {0.4}
+
+
+def test_what_is_no_encoder_is_refused(translates: seq2seq_transformer.Recipe, bert: Path, tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(TrainingError, match="tokenizer of the encoder"):
-        run(replace(translates, encoder=tmp_path / "nothing"), tmp_path / "run")
     with pytest.raises(TrainingError, match=r"config\.json, model\.safetensors"):
-        translation.pretrained_trunk(tmp_path / "nothing")
+        run(replace(translates, encoder=tmp_path / "nothing"), tmp_path / "run")
+    (bert / "tokenizer.json").write_text("{}")
+    with pytest.raises(TrainingError, match="tokenizer of the encoder"):
+        run(replace(translates, encoder=bert), tmp_path / "other")
+    (bert / "config.json").write_text("[]")
+    with pytest.raises(TrainingError, match="cannot be read"):
+        pretrained.trunk(bert)
+
+
+def test_the_folder_where_one_stands_is_a_folder_like_any_other(
+    translates: seq2seq_transformer.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingError, match=r"The encoder in '\.' cannot be read"):
+        run(replace(translates, encoder=Path()), tmp_path / "run")
+    assert Origin(data=Path()).given()
+    assert Origin(data=Path()).talks
+    assert not Origin().given()
 
 
 def test_two_passes_that_have_to_agree_learn_too(answers: seq2seq_lstm.Recipe, tmp_path: Path) -> None:
@@ -178,17 +234,20 @@ def test_two_passes_that_have_to_agree_learn_too(answers: seq2seq_lstm.Recipe, t
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"data": Path()}, "Say what to learn from"),
+        ({"data": None}, "Say what to learn from"),
         ({"source": Path("one")}, "two files of as many lines"),
         ({"dropout": 1.5}, "dropout is 1.5"),
         ({"longest_target": 2}, "longest_target is 2"),
+        ({"beams": 0}, "beams is 0"),
+        ({"batch": 0}, "batch is 0"),
+        ({"agreement": float("nan")}, "agreement is nan"),
     ],
 )
-def test_values_that_make_no_sense_are_refused(
+def test_values_that_make_no_sense_are_refused_before_anything_is_read(
     answers: seq2seq_lstm.Recipe, values: dict[str, object], says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(SettingError, match=says):
-        run(replace(answers, **values), tmp_path / "run")  # type: ignore[arg-type]
+        run(replace(answers, **{"data": Path("no such file"), **values}), tmp_path / "run")  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -199,7 +258,9 @@ def test_a_gpu_that_is_not_there_is_not_replaced_silently(answers: seq2seq_lstm.
 
 @pytest.mark.parametrize("recipe", [seq2seq_lstm.Recipe, seq2seq_transformer.Recipe])
 def test_every_key_says_what_it_means(recipe: type) -> None:
-    assert all(key.says or "." in key.name for key in keys(recipe))
+    found = {key.name: key.says for key in keys(recipe)}
+    assert all(found.values())
+    assert not {name for name in found if name.endswith(("_vocabulary", "memory_width"))}
 
 
 # -- reading ----------------------------------------------------------------------------------------------------
@@ -231,6 +292,14 @@ def test_a_set_of_nothing_or_of_one_row_is_refused(content: str, says: str, tmp_
 def test_a_folder_without_conversations_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"no file called \.jsonl"):
         pairs.read(Origin(data=tmp_path), tally=Tally())
+
+
+def test_a_conversation_counts_as_left_out_where_no_reply_of_it_is_left() -> None:
+    said = [Pair(source, "x", Place("chat", line)) for source, line in (("a", 1), ("b", 1), ("a", 2), ("c", 3))]
+    tally = Tally()
+    left = pairs.without(said, [pair("a ", "y")], tally=tally)
+    assert [one.source for one in left] == ["b", "c"]
+    assert tally.dropped.total() == 1
 
 
 def test_a_source_is_never_on_both_sides() -> None:

@@ -55,6 +55,15 @@ def test_in_order_every_token_is_asked_for_once(tmp_path: Path) -> None:
     assert asked == list(range(1, 41))
 
 
+def test_a_text_shorter_than_a_row_is_still_measured(tmp_path: Path) -> None:
+    shard = shards.write(tmp_path / "shard", [[5, 6, 7]], vocabulary=300)
+    assert [batch.targets.tolist() for batch in shards.in_order(shard, 2, 8)] == [[[6, 7]]]
+
+
+def test_a_single_token_asks_for_nothing(tmp_path: Path) -> None:
+    assert not list(shards.in_order(shards.write(tmp_path / "shard", [[5]], vocabulary=300), 2, 8))
+
+
 def test_nothing_and_too_little_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no text"):
         shards.write(tmp_path / "empty", [[], []], vocabulary=300)

@@ -50,7 +50,7 @@ def test_every_architecture_answers_a_conversation_longer_than_it_can_read(
 ) -> None:
     answer = talker(architecture, speaks, tokenizer).answer(LONG, GREEDY)
     assert answer.prompt_tokens <= 48
-    assert 1 <= len(list(answer.pieces)) <= GREEDY.max_tokens + 1
+    assert 1 <= len(list(answer)) <= GREEDY.max_tokens + 1
 
 
 @pytest.mark.parametrize(("architecture", "speaks"), ALL)
@@ -65,7 +65,7 @@ def test_a_model_opened_again_says_the_same(
 
 def test_a_text_that_outgrows_the_context_goes_on(tokenizer: Tokenizer) -> None:
     pieces = list(
-        talker("gpt", "text", tokenizer).answer([Message("user", "the sea")], Sampling(max_tokens=150, seed=1)).pieces
+        talker("gpt", "text", tokenizer).answer([Message("user", "the sea")], Sampling(max_tokens=150, seed=1))
     )
     assert len(pieces) > 2 * 48  # or it has ended by chance
 

@@ -54,14 +54,13 @@ class SchoolGenerator:
                 name=self._talker.name,
             )
         async with self._lock:
-            loop, tokens = asyncio.get_running_loop(), 0
+            loop = asyncio.get_running_loop()
             answer = await loop.run_in_executor(self._worker, self._talker.answer, messages, sampling)
-            while (piece := await loop.run_in_executor(self._worker, next, answer.pieces, None)) is not None:
-                tokens += 1
+            pieces = iter(answer)
+            while (piece := await loop.run_in_executor(self._worker, next, pieces, None)) is not None:
                 if piece:
                     yield Delta(piece)
-            full = tokens >= self._talker.most(sampling)
-            yield Delta("", "length" if full else "stop", answer.prompt_tokens, 0, min(tokens, sampling.max_tokens))
+            yield Delta("", answer.finish, answer.prompt_tokens, 0, answer.tokens)
 
     async def read(self, messages: Sequence[Message]) -> None:
         """Nothing is kept between replies: these models read a prompt in milliseconds."""

@@ -26,7 +26,7 @@ SAMPLES = 5
 class Recipe:
     """Everything that may be varied."""
 
-    data: Path = option(Path(), "A file of text, or a folder of .txt, .md and .jsonl.")
+    data: Path | None = option(None, "A file of text, or a folder of .txt, .md and .jsonl.")
     form: Form = option(
         "text", "text: files as they are; lines: each line is a text; labelled: a table or lines with labels."
     )
@@ -52,11 +52,11 @@ class Recipe:
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Texts, a tokenizer of their own, and a model that finds masked tokens again."""
-    _check(recipe)
-    device, longest = chosen(recipe.device), recipe.shape.positions
+    data = _checked(recipe)
+    device, longest = chosen(recipe.device), classification.readable(recipe.shape.positions)
     tally = Tally(recipe.corrupt)
-    texts = _texts(recipe, tally)
-    folder.describe(cleaning.card(recipe.data.name, tally, licence=recipe.licence))
+    texts = _texts(data, recipe.form, tally)
+    folder.describe(cleaning.card(data.name, tally, licence=recipe.licence))
     learned, held = language_modelling.held_out(texts, recipe.held_out)
     tokenizer = tokens.byte_level((said for one in learned for said in one.texts), recipe.shape.vocabulary)
     rows, held_rows = (
@@ -64,9 +64,7 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         for part in (learned, held)
     )
     if not rows or not held_rows:
-        raise TrainingError(
-            "'{data}' is too short to learn from and to measure with. Give more text.", data=recipe.data
-        )
+        raise TrainingError("'{data}' is too short to learn from and to measure with. Give more text.", data=data)
     model = masked_text.begin(recipe.shape, tokenizer, dropout=recipe.dropout, seed=recipe.seed, device=device)
     size = model.shape.vocabulary
     held_batches = masked_text.held_batches(held_rows, recipe.batch, size, share=recipe.masked)
@@ -93,25 +91,27 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     return folder.finish(Trained("bert", model, tokenizer, "nothing", longest=longest), figures)
 
 
-def _check(recipe: Recipe) -> None:
-    """What can be said before anything is read. Raises `SettingError`."""
-    if recipe.data == Path():
+def _checked(recipe: Recipe) -> Path:
+    """What can be said before anything is read, and what then is read. Raises `SettingError`."""
+    if recipe.data is None:
         raise SettingError("Say what to learn from: data=FILE, or data=FOLDER.")
     if not 0 < recipe.masked < 1:
         raise SettingError("masked is {share}. It has to lie between 0 and 1; 0.15 is usual.", share=recipe.masked)
+    classification.check_dropout(recipe.dropout)
     if recipe.batch < 1 or recipe.shape.positions < 8:
         raise SettingError(
             "batch={batch} with shape.positions={positions} holds nothing. Take 1 and 8 at least.",
             batch=recipe.batch,
             positions=recipe.shape.positions,
         )
+    return recipe.data
 
 
-def _texts(recipe: Recipe, tally: Tally) -> list[Document | corpora.Chat]:
+def _texts(data: Path, form: Form, tally: Tally) -> list[Document | corpora.Chat]:
     """The distinct texts, in the form that they were said to have."""
-    if recipe.form == "labelled":
-        return [Document(row.text, row.place) for row in classification.read(recipe.data, tally=tally)]
-    if recipe.form == "lines":
-        found = corpora.lines(recipe.data, tally=tally)
+    if form == "labelled":
+        return [Document(row.text, row.place) for row in classification.read(data, tally=tally)]
+    if form == "lines":
+        found = corpora.lines(data, tally=tally)
         return list(cleaning.distinct(cleaning.normalised(found, tally=tally), tally=tally))
-    return list(cleaning.normalised(language_modelling.read([recipe.data], tally=tally), tally=tally))
+    return list(cleaning.normalised(language_modelling.read([data], tally=tally), tally=tally))

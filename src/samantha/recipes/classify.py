@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from samantha.core.errors import SettingError
+from samantha.core.errors import SettingError, TrainingError
 from samantha.recipes.options import option
-from samantha.training import classification, cleaning, corpora, perturbation
+from samantha.training import classification, cleaning, perturbation
 from samantha.training.classification import Start
 from samantha.training.corpora import LabelledText, Tally
 from samantha.training.devices import Device, chosen, fitted
@@ -31,15 +31,19 @@ SAMPLES = 10
 class Recipe:
     """Everything that may be varied."""
 
-    data: Path = option(Path(), "Labelled texts: a .csv or .tsv with the columns text and label, or lines: LABEL TEXT.")
-    held: Path = option(Path(), "Labelled texts that say when to stop; left out, a share of data does.")
+    data: Path | None = option(
+        None, "Labelled texts: a .csv or .tsv with the columns text and label, or lines: LABEL TEXT."
+    )
+    held: Path | None = option(None, "Labelled texts that say when to stop; left out, a share of data does.")
     held_share: float = option(
         0.1, "Share of data that says when to stop, where held is not given; 0 never stops early."
     )
-    test: Path = option(
-        Path(), "Labelled texts that are looked at once, at the end; left out, the figures are of held."
+    test: Path | None = option(
+        None, "Labelled texts that are looked at once, at the end; left out, the figures are of held."
     )
-    trunk: Path = option(Path(), "What it starts from: the folder of all-MiniLM-L6-v2, or a run of bert or classify.")
+    trunk: Path | None = option(
+        None, "What it starts from: the folder of all-MiniLM-L6-v2, or a run of bert or classify."
+    )
     fresh: bool = option(
         False, "Take shape and tokenizer of the trunk, and not its weights: to see what they are worth."
     )
@@ -86,10 +90,10 @@ class Texts:
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Read, take up the trunk, learn (and with unlabelled texts teach a student), measure."""
-    _check(recipe)
-    texts = _texts(recipe, folder)
+    data = _checked(recipe)
+    texts = _texts(recipe, data, folder)
     start = _start(recipe, texts)
-    recipe = replace(recipe, longest=min(recipe.longest, start.shape.positions))
+    recipe = replace(recipe, longest=min(recipe.longest, classification.readable(start.shape.positions)))
     model = _fitted("labelled", texts.labelled, texts, start, recipe, folder)
     figures: dict[str, float] = {}
     for number in range(1, recipe.rounds + 1 if texts.unlabelled else 1):
@@ -107,30 +111,34 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
     )
 
 
-def _check(recipe: Recipe) -> None:
-    """What can be said before anything is read. Raises `SettingError`."""
-    if recipe.data == Path():
+def _checked(recipe: Recipe) -> Path:
+    """What can be said before anything is read, and what then is read. Raises `SettingError`."""
+    if recipe.data is None:
         raise SettingError("Say what to learn from: data=FILE with a label and a text in each row.")
     for key, share, least in (("held_share", recipe.held_share, 0.0), ("labelled_share", recipe.labelled_share, 1e-6)):
         if not least <= share <= 1 or (key == "held_share" and share == 1):
             raise SettingError("{key} is {share}. It has to lie between 0 and 1.", key=key, share=share)
-    if recipe.held == Path() and recipe.test == Path() and not recipe.held_share:
+    if recipe.held is None and recipe.test is None and not recipe.held_share:
         raise SettingError("Nothing measures what was learned. Give test=FILE or held=FILE, or a held_share above 0.")
     if recipe.unlabelled == "rest" and recipe.labelled_share == 1:
         raise SettingError("unlabelled=rest has nothing to take where labelled_share is 1. Set labelled_share=0.05.")
-    if recipe.fresh and recipe.trunk == Path():
+    if recipe.fresh and recipe.trunk is None:
         raise SettingError("fresh=true takes its shape from a trunk. Give trunk=FOLDER, or leave fresh out.")
-    if recipe.batch < 1 or recipe.longest < 3 or recipe.epochs <= 0 or recipe.rounds < 1:
+    classification.check_dropout(recipe.dropout)
+    if not (recipe.batch >= 1 and recipe.longest >= 3 and 0 < recipe.epochs < math.inf and recipe.rounds >= 1):
         raise SettingError("batch, rounds and epochs have to be above 0, and longest 3 at least.")
+    if recipe.trunk is None and recipe.shape.positions < 8:
+        raise SettingError("shape.positions is {count}. Take 8 at least.", count=recipe.shape.positions)
+    return recipe.data
 
 
-def _texts(recipe: Recipe, folder: RunFolder) -> Texts:
-    """Read everything, and keep the cards of it."""
+def _texts(recipe: Recipe, data: Path, folder: RunFolder) -> Texts:
+    """Read everything, and keep the cards of it. What measures is nowhere among what is learned from."""
     tallies = {name: Tally(recipe.corrupt) for name in ("data", "held", "test", "unlabelled")}
-    rows = classification.read(recipe.data, tally=tallies["data"])
+    rows = classification.read(data, tally=tallies["data"])
     names = classification.names_of(rows)
     held, test = (
-        classification.read(path, tally=tallies[name], labels=names) if path != Path() else []
+        classification.read(path, tally=tallies[name], labels=names) if path else []
         for name, path in (("held", recipe.held), ("test", recipe.test))
     )
     rows = classification.without(rows, [*held, *test], tally=tallies["data"])
@@ -138,8 +146,13 @@ def _texts(recipe: Recipe, folder: RunFolder) -> Texts:
         held, rows = classification.split(rows, recipe.held_share, seed=recipe.seed)
     labelled, rest = classification.split(rows, recipe.labelled_share, seed=recipe.seed)
     if recipe.unlabelled not in ("none", "rest"):
-        found = corpora.lines(Path(recipe.unlabelled), tally=tallies["unlabelled"])
-        rest = [LabelledText(one.text, "", one.place) for one in found]
+        found = classification.read_unlabelled(Path(recipe.unlabelled), tally=tallies["unlabelled"])
+        rest = classification.without(found, [*held, *test], tally=tallies["unlabelled"])
+        if not rest:
+            raise TrainingError(
+                "Of '{file}' nothing is left to learn from: all of it is also in what measures. Give other texts.",
+                file=recipe.unlabelled,
+            )
     classification.names_of(labelled, least=1)
     read = {name: tally for name, tally in tallies.items() if tally.read}
     folder.describe(*(cleaning.card(name, tally, licence=recipe.licence) for name, tally in read.items()))
@@ -148,7 +161,7 @@ def _texts(recipe: Recipe, folder: RunFolder) -> Texts:
 
 def _start(recipe: Recipe, texts: Texts) -> Start:
     """The trunk that was asked for; without one, a tokenizer of the texts and a shape."""
-    if recipe.trunk == Path():
+    if recipe.trunk is None:
         return classification.from_texts([*texts.labelled, *texts.unlabelled], recipe.shape)
     start = classification.from_folder(recipe.trunk)
     return replace(start, trunk={}) if recipe.fresh else start

@@ -15,6 +15,7 @@ from samantha.training.corpora import Chat, Tally
 from samantha.training.devices import Device, chosen, fitted
 from samantha.training.loop import Plan
 from samantha.training.model_files import Trained
+from samantha.training.models.blocks import check_sizes
 from samantha.training.models.gpt import GPT, Shape
 from samantha.training.runs import STAGES, Run, RunFolder
 from samantha.training.talking import Talker
@@ -24,7 +25,9 @@ from samantha.training.talking import Talker
 class Recipe:
     """Everything that may be varied. The defaults learn tinyshakespeare, letter by letter, on a processor."""
 
-    data: Path = option(Path(), "A file of text (.txt, .md), of rows (.tsv), of conversations (.jsonl), or a folder.")
+    data: Path | None = option(
+        None, "A file of text (.txt, .md), of rows (.tsv), of conversations (.jsonl), or a folder."
+    )
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
     held_out: float = option(0.1, "The share of the text that measures and is not learned from.")
     tokens: Literal["characters", "bytes"] = option("characters", "Letters, or pieces of words over bytes (BPE).")
@@ -32,6 +35,7 @@ class Recipe:
     shape: Shape = option(
         lambda: Shape(vocabulary=0, width=128, layers=4, attention_heads=4, key_value_heads=4, inner=352, context=64),
         "",
+        fixed=("vocabulary",),
     )
     dropout: float = option(0.0, "The share of the inner values that is left out at each step.")
     rows: int = option(12, "Rows of `shape.context` tokens in a batch.")
@@ -47,18 +51,20 @@ class Recipe:
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Read, learn letters or pieces of words, write shards, train, measure, write a sample."""
-    device = chosen(recipe.device)
-    if recipe.data == Path():
+    if recipe.data is None:
         raise SettingError("Say what to learn from: data=FILE, or data=FOLDER.")
+    language_modelling.check(recipe.shape, rows=recipe.rows, dropout=recipe.dropout, held_out=recipe.held_out)
+    check_sizes(written=recipe.written)
+    device = chosen(recipe.device)
     tally = Tally(recipe.corrupt)
     found = list(cleaning.distinct(language_modelling.read([recipe.data], tally=tally), tally=tally))
     folder.describe(cleaning.card(recipe.data.name, tally, licence=recipe.licence))
     learned, held = language_modelling.held_out(found, recipe.held_out)
-    said = [text for value in found for text in value.texts]
+    # Pieces of words are learned like all else. Letters are all that occur, as in nanoGPT: an unknown one has no loss.
     tokenizer = (
-        tokens.characters("".join(said))
-        if recipe.tokens == "characters"
-        else tokens.byte_level(said, recipe.vocabulary)
+        tokens.byte_level((text for value in learned for text in value.texts), recipe.vocabulary)
+        if recipe.tokens == "bytes"
+        else tokens.characters("".join(text for value in found for text in value.texts))
     )
     learned_shard, held_shard = (
         language_modelling.shard_of(folder.path / STAGES / f"{name}_text", tokenizer, values)

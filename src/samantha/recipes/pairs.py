@@ -10,7 +10,7 @@ from typing import Literal
 
 from samantha.core.errors import SettingError
 from samantha.recipes.options import option
-from samantha.training import cleaning, pairs, translation
+from samantha.training import cleaning, pairs, pretrained, translation
 from samantha.training.corpora import Pair, Tally
 from samantha.training.decoding import Decoding
 from samantha.training.devices import Device, chosen, fitted, moved
@@ -21,20 +21,34 @@ from samantha.training.runs import Run, RunFolder
 
 SAMPLES = 12  # texts that are written at the end, for the eye
 TEST = "test.json"
+RANGES: dict[str, tuple[float, float]] = {
+    "held_out": (0, 0.9),
+    "dropout": (0, 0.9),
+    "smoothing": (0, 0.9),
+    "agreement": (0, 100),
+    "batch": (1, 10_000_000),
+    "beams": (1, 100),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PairRecipe:
     """Everything that may be varied, whatever the model."""
 
-    source: Path = option(Path(), "A file of texts to read, one a line (.gz may be); target has what they become.")
-    target: Path = option(Path(), "A file of texts to write, of as many lines as source.")
-    data: Path = option(Path(), "Instead of both: a table of two columns (.tsv), or conversations (.jsonl, a folder).")
-    held_source: Path = option(Path(), "Texts to measure with while it learns, with held_target; else held_out is.")
-    held_target: Path = option(Path(), "What the texts of held_source become.")
+    source: Path | None = option(None, "A file of texts to read, one a line (.gz may be); target has what they become.")
+    target: Path | None = option(None, "A file of texts to write, of as many lines as source.")
+    data: Path | None = option(
+        None, "Instead of both: a table of two columns (.tsv), or conversations (.jsonl, a folder)."
+    )
+    held_source: Path | None = option(
+        None, "Texts to measure with while it learns, with held_target; else held_out is."
+    )
+    held_target: Path | None = option(None, "What the texts of held_source become.")
     held_out: float = option(0.02, "The share of the pairs that measures and is not learned from; 0 is none.")
-    test_source: Path = option(Path(), "Texts to translate at the end, for BLEU and chrF; else those held out are.")
-    test_target: Path = option(Path(), "What the texts of test_source become.")
+    test_source: Path | None = option(
+        None, "Texts to translate at the end, for BLEU and chrF; else those held out are."
+    )
+    test_target: Path | None = option(None, "What the texts of test_source become.")
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
     lower_case: bool = option(False, "Whether it only ever sees and writes small letters.")
     vocabulary: int = option(6000, "Pieces of words (byte-level BPE), for both sides together.")
@@ -69,16 +83,19 @@ def learn(
     folder: RunFolder,
     *,
     architecture: str,
-    encoder: Path = pairs.NOT_GIVEN,
+    encoder: Path | None = None,
     encoder_rate: float = 1.0,
 ) -> Run:
     """Read, learn pieces of words, train, measure, write samples and the test."""
     device = chosen(recipe.device)
     _check(recipe)
+    trunk = pretrained.trunk(encoder, dropout=recipe.dropout) if encoder else None
+    if trunk:
+        translation.check_length(trunk, recipe.longest_source)
+    reads = pretrained.tokenizer(encoder) if encoder else None
     material = _read(recipe, folder)
-    codec = pairs.codec(material.learned, recipe.vocabulary, pretrained=encoder)
-    model = translation.begin(shape, codec, dropout=recipe.dropout, seed=recipe.seed, device=device, pretrained=encoder)
-    translation.check_length(model, recipe.longest_source)
+    codec = pairs.codec(material.learned, recipe.vocabulary, reads=reads)
+    model = translation.begin(shape, codec, dropout=recipe.dropout, seed=recipe.seed, device=device, trunk=trunk)
     learned = _encoded(recipe, material.learned, codec, material.talks)
     held = _encoded(recipe, material.held, codec, material.talks).examples if material.held else []
 
@@ -122,12 +139,12 @@ def learn(
 
 
 def _check(recipe: PairRecipe) -> None:
-    """Raises `SettingError` where a value makes no sense whatever the texts are."""
+    """Raises `SettingError` where a value makes no sense whatever the texts are, and before any are read."""
     if not Origin(recipe.source, recipe.target, recipe.data).given():
         raise SettingError(
             "Say what to learn from: source=FILE target=FILE, data=FILE.tsv, or for conversations data=FILE.jsonl."
         )
-    for name, lowest, highest in (("held_out", 0, 0.9), ("dropout", 0, 0.9), ("smoothing", 0, 0.9)):
+    for name, (lowest, highest) in RANGES.items():
         if not lowest <= getattr(recipe, name) <= highest:
             raise SettingError(
                 "{name} is {value}. It has to lie between {lowest} and {highest}.",
@@ -144,23 +161,25 @@ def _check(recipe: PairRecipe) -> None:
 
 
 def _read(recipe: PairRecipe, folder: RunFolder) -> Material:
-    """All pairs, of which the folder keeps what they are made of."""
+    """All pairs, of which the folder keeps what they are made of. None that measures is learned from."""
     origins = {
         "learned": Origin(recipe.source, recipe.target, recipe.data),
         "held": Origin(recipe.held_source, recipe.held_target),
         "test": Origin(recipe.test_source, recipe.test_target),
     }
-    found, cards = dict[str, list[Pair]](), []
-    for name, origin in origins.items():
-        if origin.given():
-            tally = Tally(recipe.corrupt)
-            found[name] = pairs.read(origin, tally=tally, lower_case=recipe.lower_case)
-            cards.append(cleaning.card(origin.name, tally, licence=recipe.licence))
-    folder.describe(*cards)
-    learned, held = found["learned"], found.get("held", [])
+    tallies = {name: Tally(recipe.corrupt) for name, origin in origins.items() if origin.given()}
+    found = {
+        name: pairs.read(origins[name], tally=tally, lower_case=recipe.lower_case, clean=name != "test")
+        for name, tally in tallies.items()
+    }
+    held, test = found.get("held", []), found.get("test", [])
+    learned = pairs.without(found["learned"], [*held, *test], tally=tallies["learned"])
+    folder.describe(
+        *(cleaning.card(origins[name].name, tally, licence=recipe.licence) for name, tally in tallies.items())
+    )
     if not held:
         learned, held = pairs.held_out(learned, recipe.held_out)
-    return Material(learned, held, found.get("test", []), origins["learned"].talks)
+    return Material(learned, held, test, origins["learned"].talks)
 
 
 def _encoded(recipe: PairRecipe, found: list[Pair], codec: pairs.Codec, talks: bool) -> Encoded:

@@ -9,15 +9,17 @@
 talks with her. Not here: the model that ships, which begins from a larger one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from samantha.adapters.language_identification import language_of
 from samantha.core.types import Message, Sampling
 from samantha.recipes.options import option
 from samantha.training import cleaning, language_modelling, shards, tokens
+from samantha.training.cleaning import Card
 from samantha.training.corpora import Chat, Document, Tally
 from samantha.training.devices import Device, chosen, fitted
 from samantha.training.loop import Plan
@@ -26,6 +28,7 @@ from samantha.training.models.gpt import GPT, Shape
 from samantha.training.runs import STAGES, Run, RunFolder
 from samantha.training.talking import Talker
 
+V = TypeVar("V", bound=Document | Chat)
 SHOWN = (0, 1, 2, 4)  # exchanges that stand before a conversation
 TALK = (
     "Hello.",
@@ -45,6 +48,7 @@ class Recipe:
     data: tuple[Path, ...] = option((), "Raw text to read first: files (.txt, .md, .tsv, .jsonl) or folders.")
     dialogues: Path = option(Path("dialogues"), "Conversations to learn answering from: a .jsonl file, or a folder.")
     licence: str = option("not stated", "Under which licence the raw text is: data.json says it.")
+    dialogues_licence: str = option("not stated", "Under which licence the conversations are: data.json says it.")
     corrupt: Literal["refuse", "skip"] = option("refuse", "What is done with a row that cannot be read.")
     languages: tuple[str, ...] = option((), "Languages of the raw text that is kept (ISO 639-1), such as en,zh; all.")
     held_out: float = option(0.05, "The share of texts and conversations that measures and is not learned from.")
@@ -52,6 +56,7 @@ class Recipe:
     shape: Shape = option(
         lambda: Shape(vocabulary=0, width=192, layers=4, attention_heads=4, key_value_heads=2, inner=512, context=192),
         "",
+        fixed=("vocabulary",),
     )
     dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
     rows: int = option(16, "Rows of `shape.context` tokens in a batch.")
@@ -87,8 +92,10 @@ class Recipe:
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """Read the texts, pretrain, tune, measure few-shot, and talk."""
+    language_modelling.check(recipe.shape, rows=recipe.rows, dropout=recipe.dropout, held_out=recipe.held_out)
     device = chosen(recipe.device)
-    raw, chats = _texts(recipe, folder)
+    tally, spoken = Tally(recipe.corrupt), Tally(recipe.corrupt)
+    raw, chats = _texts(recipe, tally, spoken)
     learned_raw, held_raw = language_modelling.held_out(raw, recipe.held_out) if raw else ([], [])
     learned_chats, held_chats = language_modelling.held_out(chats, recipe.held_out)
     said = [text for value in (*learned_raw, *learned_chats) for text in value.texts]
@@ -106,11 +113,11 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
         return language_modelling.held_out_loss(network, shards.in_order(held_shard, 16, context))
 
     answers = {
-        name: [
-            one for value in values if (one := language_modelling.encoded(tokenizer, value.messages, longest=context))
-        ]
+        name: language_modelling.answers_of(tokenizer, values, longest=context, tally=spoken)
         for name, values in {"learned": learned_chats, "held": held_chats}.items()
     }
+    folder.describe(*_cards(recipe, tally, spoken))
+    model.eval()
     figures: dict[str, float] = {"parameters": sum(each.numel() for each in model.parameters())}
     figures["answer_perplexity_at_first"] = language_modelling.answer_perplexity(model, answers["held"])
     folder.fit(
@@ -148,24 +155,30 @@ def run(recipe: Recipe, folder: RunFolder) -> Run:
 GREEDY = Sampling(temperature=0, max_tokens=80, repeat_penalty=1.1)
 
 
-def _texts(recipe: Recipe, folder: RunFolder) -> tuple[list[Document | Chat], list[Chat]]:
-    """Raw texts and conversations, cleaned, without duplicates and near-duplicates; what was left out is described."""
-    tally, spoken = Tally(recipe.corrupt), Tally(recipe.corrupt)
+def _texts(recipe: Recipe, tally: Tally, spoken: Tally) -> tuple[list[Document | Chat], list[Chat]]:
+    """Raw texts and conversations, cleaned, without duplicates and near-duplicates; what is left out is counted.
+
+    No raw text is like a conversation: some of these are held out.
+    """
+    chats = list(_alone(_clean(language_modelling.read_chats(recipe.dialogues, tally=spoken), spoken), spoken))
     found: Iterable[Document | Chat] = language_modelling.read(recipe.data, tally=tally)
     if recipe.languages:
         found = cleaning.in_language(found, recipe.languages, language_of=language_of, tally=tally)
-    raw = _clean(found, tally)
-    chats = _clean(language_modelling.read([recipe.dialogues], tally=spoken), spoken)
-    cards = [cleaning.card(recipe.dialogues.name, spoken, licence="own text")]
-    if raw:
-        cards.append(cleaning.card(", ".join(path.name for path in recipe.data), tally, licence=recipe.licence))
-    folder.describe(*cards)
-    return raw, [chat for chat in chats if isinstance(chat, Chat)]
+    return list(_alone(chain(chats, _clean(found, tally)), tally))[len(chats) :], chats
 
 
-def _clean(values: Iterable[Document | Chat], tally: Tally) -> list[Document | Chat]:
-    distinct = cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
-    return list(cleaning.without_near_duplicates(distinct, tally=tally))
+def _clean(values: Iterable[V], tally: Tally) -> Iterator[V]:
+    return cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
+
+
+def _alone(values: Iterable[V], tally: Tally) -> Iterator[V]:
+    return cleaning.without_near_duplicates(values, tally=tally, of=language_modelling.said)
+
+
+def _cards(recipe: Recipe, tally: Tally, spoken: Tally) -> Iterator[Card]:
+    yield cleaning.card(recipe.dialogues.name, spoken, licence=recipe.dialogues_licence)
+    if recipe.data:
+        yield cleaning.card(", ".join(path.name for path in recipe.data), tally, licence=recipe.licence)
 
 
 def talk(talker: Talker, lines: Sequence[str]) -> list[tuple[str, str]]:
@@ -173,5 +186,5 @@ def talk(talker: Talker, lines: Sequence[str]) -> list[tuple[str, str]]:
     messages: list[Message] = []
     for line in lines:
         messages.append(Message("user", line))
-        messages.append(Message("assistant", "".join(talker.answer(messages, GREEDY).pieces)))
+        messages.append(Message("assistant", "".join(talker.answer(messages, GREEDY))))
     return [(asked.text, answered.text) for asked, answered in zip(messages[::2], messages[1::2], strict=True)]

@@ -24,9 +24,11 @@ class Recipe(PairRecipe):
         24, "Tokens of what is written at most: longer replies are shortened, others left out."
     )
     batch: int = option(4096, "Tokens in a batch, on each side.")
-    dropout: float = option(0.05, "The share of the inner values that is left out at each step.")
+    dropout: float = option(0.1, "The share of the inner values that is left out at each step.")
     smoothing: float = option(0.0, "How much of the probability is wanted for other tokens than the right one.")
-    shape: Shape = option(lambda: Shape(0, 0, width=256, layers=1, tie="all"), "")
+    shape: Shape = option(
+        lambda: Shape(0, 0, width=256, layers=1, tie="all"), "", fixed=("source_vocabulary", "target_vocabulary")
+    )
     plan: Plan = option(lambda: Plan(steps=1300, rate=5e-3, warmup=0.05, betas=(0.9, 0.98), half=True), "")
 
 

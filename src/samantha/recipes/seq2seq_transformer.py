@@ -18,14 +18,16 @@ from samantha.training.runs import Run, RunFolder
 class Recipe(PairRecipe):
     """Everything that may be varied. The defaults learn Multi30k (29,000 pairs) on a processor."""
 
-    encoder: Path = option(Path(), "The folder of a pretrained BERT that reads, such as all-MiniLM-L6-v2.")
+    encoder: Path | None = option(None, "The folder of a pretrained BERT that reads, such as all-MiniLM-L6-v2.")
     encoder_rate: float = option(0.03, "What the rate is multiplied with for the weights of such an encoder.")
     shape: Shape = option(
-        lambda: Shape(0, 0, width=128, encoder_layers=4, decoder_layers=4, attention_heads=4, inner=256, tie="all"), ""
+        lambda: Shape(0, 0, width=128, encoder_layers=4, decoder_layers=4, attention_heads=4, inner=256, tie="all"),
+        "",
+        fixed=("source_vocabulary", "target_vocabulary", "memory_width"),
     )
     plan: Plan = option(
         lambda: Plan(
-            steps=6400,
+            steps=4800,
             rate=3e-3,
             warmup=0.1,
             betas=(0.9, 0.98),
@@ -40,7 +42,7 @@ class Recipe(PairRecipe):
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
     """See `samantha.recipes.pairs.learn`."""
-    rate = recipe.encoder_rate if recipe.encoder != Path() else 1.0
+    rate = recipe.encoder_rate if recipe.encoder else 1.0
     return learn(
         recipe,
         recipe.shape,

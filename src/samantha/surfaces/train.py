@@ -31,7 +31,16 @@ RUNS: dict[str, Text] = {
 }
 """The recipes, `samantha.recipes.NAME` each, and what they make. All but the encoder leave the folder of a run."""
 
-ENCODER = {"head", "data", "utterances", "base", "out", "work"}
+ENCODER: dict[str, Text] = {
+    "head": text("What the labels of your own are called; left out, the whole encoder is trained anew."),
+    "data": text("With head a table with the columns text and label; without it the folder of the public data sets."),
+    "utterances": text("The folder of this project's utterances; left out, utterances."),
+    "base": text("The folder of all-MiniLM-L6-v2; left out, it is fetched where it is not there yet."),
+    "out": text("The folder that the encoder goes to; left out, encoder."),
+    "work": text("The folder of what is kept between its stages; left out, work within out."),
+}
+"""The keys of `encoder`, which is no recipe of a run, and what they mean."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -59,10 +68,10 @@ def train(
     if recipe not in RUNS:
         raise UsageError("There is no recipe '{name}'. There is: {known}.", name=recipe, known=", ".join(RUNS))
     given = _given(values)
-    if recipe == "encoder":
+    if keys:
+        result = _keys(recipe, language_of(settings))
+    elif recipe == "encoder":
         result = _head_or_encoder(given, settings)
-    elif keys:
-        result = _keys(recipe)
     else:
         result = _run(recipe, given, resume=resume, settings=settings)
     if as_json:
@@ -100,21 +109,23 @@ def _given(values: tuple[str, ...]) -> dict[str, str]:
 # -- recipes that leave a run ----------------------------------------------------------------------------------
 
 
-def _keys(recipe: str) -> dict[str, object]:
-    """Each key of a recipe, with its default and what it means."""
+def _keys(recipe: str, language: Language) -> dict[str, object]:
+    """Each key of a recipe, with its default, where it has one, and what it means."""
+    if recipe == "encoder":
+        return {name: translate(says, language) for name, says in ENCODER.items()}
     needs_training()
     from samantha.recipes import options
 
     found = options.keys(import_module(f"samantha.recipes.{recipe}").Recipe)
-    return {key.name: f"{key.default}   {key.says}".rstrip() for key in found}
+    return {key.name: key.says if key.default is None else f"{key.default}   {key.says}".rstrip() for key in found}
 
 
 def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Settings") -> dict[str, object]:
     """Run a recipe into its folder, with its progress on stderr."""
     needs_training()
     from samantha.recipes import options
-    from samantha.surfaces.training_progress import training_on_stderr
-    from samantha.training.runs import RunFolder, asked_for
+    from samantha.surfaces.training_progress import told_what_is_left_out, training_on_stderr
+    from samantha.training.runs import asked_for
 
     module: Any = import_module(f"samantha.recipes.{recipe}")
     out = Path(given.pop("out", f"runs/{recipe}")).expanduser()
@@ -123,7 +134,8 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
     made = options.parsed(module.Recipe, given)
     language = language_of(settings)
     with training_on_stderr(language) as watch:
-        folder = RunFolder.begin(out, recipe=recipe, options=options.plain(made), resume=resume, watch=watch)
+        kind = told_what_is_left_out(language)
+        folder = kind.begin(out, recipe=recipe, options=options.plain(made), resume=resume, watch=watch)
         try:
             done = module.run(made, folder)
         except KeyboardInterrupt:
@@ -150,7 +162,7 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
 
 
 def _head_or_encoder(given: dict[str, str], settings: "Settings") -> dict[str, object]:
-    if unknown := sorted(set(given) - ENCODER):
+    if unknown := sorted(set(given) - set(ENCODER)):
         raise UsageError(
             "'{name}' is no value of the recipe 'encoder'. Write KEY=VALUE with one of: {known}.",
             name=unknown[0],

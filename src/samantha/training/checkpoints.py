@@ -68,6 +68,10 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def refused(self, batch: object) -> str:
-        self.path.mkdir(parents=True, exist_ok=True)
-        torch.save(batch, self.path / REFUSED)
+        """Keep `batch`, and say where; nowhere if there is no room."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            torch.save(batch, self.path / REFUSED)
+        except (OSError, RuntimeError):
+            return ""
         return str(self.path / REFUSED)

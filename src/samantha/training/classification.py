@@ -12,19 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from samantha.core.errors import TrainingError
+from samantha.core.errors import SettingError, TrainingError
 from samantha.core.text import text
-from samantha.training import cleaning, corpora, data, model_files, objectives, tokens
+from samantha.training import cleaning, corpora, data, model_files, objectives, pretrained, tokens
 from samantha.training.corpora import EXCERPT, Dropped, LabelledText, Tally
 from samantha.training.devices import moved
 from samantha.training.models.bert import Shape, TextClassifier
-from samantha.training.models.encoder import trunk_from_bert
-from samantha.training.understanding import tokenizer_of
 
 Batch = tuple[Tensor, Tensor, Tensor]  # ids and mask (batch, tokens), index of the label (batch)
 Floats = NDArray[np.float32]
@@ -38,8 +34,15 @@ def read(path: Path, *, tally: Tally, labels: Sequence[str] | None = None) -> li
 
     A label that is not one of `labels` is a fault.
     """
-    reader = corpora.labelled_table if {".csv", ".tsv"} & set(path.suffixes) else corpora.labelled_lines
+    table = {".csv", ".tsv"} & {suffix.lower() for suffix in path.suffixes}
+    reader = corpora.labelled_table if table else corpora.labelled_lines
     rows = reader(path, tally=tally, labels=labels)
+    return list(cleaning.distinct(cleaning.normalised(rows, tally=tally), tally=tally))
+
+
+def read_unlabelled(path: Path, *, tally: Tally) -> list[LabelledText]:
+    """The distinct lines of a file, each with an empty label."""
+    rows = (LabelledText(line.text, "", line.place) for line in corpora.lines(path, tally=tally))
     return list(cleaning.distinct(cleaning.normalised(rows, tally=tally), tally=tally))
 
 
@@ -51,6 +54,17 @@ def without(rows: Sequence[LabelledText], others: Sequence[LabelledText], *, tal
             says = text("It is also in what measures.")
             tally.drop(Dropped(row.place, "in held or test", says, row.text[:EXCERPT]))
     return [row for row in rows if row.text not in known]
+
+
+def check_dropout(share: float) -> None:
+    """Raises `SettingError` where `share` cannot be left out."""
+    if not 0 <= share < 1:
+        raise SettingError("dropout is {share}. It has to be 0 at least, and below 1; 0.1 is usual.", share=share)
+
+
+def readable(positions: int) -> int:
+    """How many tokens a model with so many `positions` reads: batches are as long as a multiple of `data.STEP`."""
+    return positions // data.STEP * data.STEP
 
 
 def names_of(rows: Sequence[LabelledText], *, least: int = 2) -> tuple[str, ...]:
@@ -123,7 +137,7 @@ def from_texts(rows: Sequence[LabelledText], shape: Shape) -> Start:
 
 
 def from_folder(folder: Path) -> Start:
-    """The trunk of a run of the recipes `bert` or `classify`, or of a BERT from Hugging Face in the shape of MiniLM.
+    """The trunk of a run of the recipes `bert` or `classify`, or of a BERT from Hugging Face such as MiniLM.
 
     Raises `TrainingError` where there is none.
     """
@@ -141,16 +155,8 @@ def from_folder(folder: Path) -> Start:
             if name.startswith("trunk.")
         }
         return Start(trained.model.shape, trained.tokenizer, trunk)  # type: ignore[arg-type]  # both have one
-    try:
-        found = trunk_from_bert(load_file(folder / "model.safetensors"), Shape())
-        TextClassifier(Shape(), 2).trunk.load_state_dict(found)
-        return Start(Shape(), tokenizer_of(folder), found)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
-        raise TrainingError(
-            "There is no trunk in '{folder}' ({reason}). Give the folder of all-MiniLM-L6-v2, or of a run of bert.",
-            folder=folder,
-            reason=str(error).splitlines()[0],
-        ) from error
+    found = pretrained.trunk(folder)
+    return Start(found.shape, pretrained.tokenizer(folder), found.state_dict())
 
 
 # -- learning ---------------------------------------------------------------------------------------------------

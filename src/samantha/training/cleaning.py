@@ -178,7 +178,10 @@ def _drop(tally: Tally, value: Value, why: str, says: Text) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a set is made of. `dropped` counts by kind of fault; `examples` are the first of each."""
+    """What a set is made of. `dropped` counts by kind of fault; `examples` are the first of each.
+
+    `left_out` says the same to whoever started it (`Tally.report`); it is empty where nothing was left out.
+    """
 
     name: str
     licence: str
@@ -186,13 +189,15 @@ class Card:
     kept: int
     dropped: Mapping[str, int]
     examples: tuple[Dropped, ...]
+    left_out: tuple[Text, ...] = ()
 
 
 def card(name: str, tally: Tally, *, licence: str) -> Card:
     """The card of a set of which all values have been drawn. Raises `TrainingError` where nobody says its licence."""
     if not licence.strip():
         raise TrainingError("Say under which licence '{name}' is, such as CC-BY-4.0, or 'own text'.", name=name)
-    return Card(name, licence, dict(tally.read), tally.kept, dict(tally.dropped), tuple(tally.shown))
+    left_out = tuple(tally.report()) if tally.dropped else ()
+    return Card(name, licence, dict(tally.read), tally.kept, dict(tally.dropped), tuple(tally.shown), left_out)
 
 
 def plain(one: Card) -> dict[str, Any]:

@@ -6,8 +6,11 @@ It knows nothing of tasks: a batch goes to `loss_of`, and a step is made. Not he
 """
 
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice
@@ -18,7 +21,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
-from samantha.core.errors import TrainingError
+from samantha.core.errors import SettingError, TrainingError
 
 Batch = TypeVar("Batch")
 Model = TypeVar("Model", bound=nn.Module)
@@ -51,7 +54,19 @@ class Plan:
     average: float = 0.0  # decay of the exponential moving average of the weights; 0 is off
     evaluate_every: int = 0  # steps; 0 never evaluates
     patience: int = 3  # evaluations without a better score after which it stops
-    keep_every: int = 0  # steps between checkpoints; 0 keeps one only when interrupted
+    keep_every: int = 250  # steps between checkpoints; 0 keeps one only when interrupted
+
+    def __post_init__(self) -> None:
+        """Raises `SettingError` where a value is out of its range."""
+        for name, (lowest, highest) in RANGES.items():
+            if not lowest <= getattr(self, name) <= highest:
+                raise SettingError(
+                    "{name} is {value}. It has to lie between {lowest} and {highest}.",
+                    name=name,
+                    value=getattr(self, name),
+                    lowest=lowest,
+                    highest=highest,
+                )
 
     def factor(self, step: int) -> float:
         """What the rate is multiplied with at `step`, from 0."""
@@ -63,6 +78,21 @@ class Plan:
         if self.schedule == "stable":
             return min(1.0, (self.steps - step) / max(1, round(self.steps * self.fall)))
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, self.steps - warm))))
+
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "steps": (0, math.inf),
+    "rate": (0, 1e3),
+    "warmup": (0, 1),
+    "fall": (0, 1),
+    "accumulate": (1, math.inf),
+    "clip": (1e-12, math.inf),
+    "decay": (0, 1e3),
+    "average": (0, 1 - 1e-9),
+    "evaluate_every": (0, math.inf),
+    "patience": (1, math.inf),
+    "keep_every": (0, math.inf),
+}
 
 
 @dataclass(slots=True)
@@ -107,10 +137,9 @@ def fit(
     its best score, in evaluation mode. `rates` multiplies the learning rate of parameters whose name begins so. With
     `tokens_of`, which counts those of a batch, a row says how many a second were learned from.
 
-    With a `place`, a run that was interrupted between two steps goes on as if it had not been: `batches` must be the
-    same again, and those that were used are passed over. Ctrl-C keeps it before it is raised again; where it falls
-    into a step, that step may be made again. Raises `TrainingError` where the loss is no number, with the batch kept
-    in `place`.
+    With a `place`, a run that was interrupted goes on as if it had not been: `batches` must be the same again, and
+    those that were used are passed over. Ctrl-C ends the step that is being made, keeps what there is and is then
+    raised. Raises `TrainingError` where a loss or a gradient is no number, with the batch kept in `place`.
     """
     course = _Course(model, plan, rates or {}, tokens_of)
     if place and (left := place.saved()):
@@ -120,20 +149,52 @@ def fit(
     if plan.recompute:
         recompute(model)
     model.train()
-    try:
-        while course.step < plan.steps and not course.log.stopped_early:
-            if not course.make_step(list(islice(source, plan.accumulate)), loss_of, forward, place):
-                break
-            due = bool(plan.evaluate_every and course.step % plan.evaluate_every == 0 and score)
-            if due or course.step % report_every == 0 or course.step == plan.steps:
-                report(course.noted(score if due else None))
-            if place and plan.keep_every and course.step % plan.keep_every == 0:
+    with _interrupts_deferred() as interrupted:
+        try:
+            while course.step < plan.steps and not course.log.stopped_early:
+                if not course.make_step(list(islice(source, plan.accumulate)), loss_of, forward, place):
+                    break
+                last = course.step == plan.steps
+                due = bool(plan.evaluate_every and score) and (last or course.step % plan.evaluate_every == 0)
+                if due or last or course.step % report_every == 0:
+                    report(course.noted(score if due else None))
+                if interrupted():
+                    break
+                if place and plan.keep_every and course.step % plan.keep_every == 0:
+                    place.save(course.state())
+        except KeyboardInterrupt:  # by what gives batches or is reported to, between two steps
+            if place and not interrupted():
                 place.save(course.state())
-    except KeyboardInterrupt:
-        if place:
-            place.save(course.state())
-        raise
+            raise
+        if interrupted() and course.step < plan.steps:
+            if place:
+                place.save(course.state())
+            raise KeyboardInterrupt
     return course.ended()
+
+
+@contextmanager
+def _interrupts_deferred() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C only notes that it came, so that no step and no evaluation is left half done; a second one is not waited
+    for. What it gives says whether it came."""
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) in _DEAF:
+        yield lambda: False  # Ctrl-C does not come here
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(came)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_DEAF = (None, signal.SIG_IGN)
 
 
 class _Course:
@@ -172,7 +233,9 @@ class _Course:
             (loss / len(batches)).backward()  # type: ignore[no-untyped-call]
             for name, part in losses.items():
                 self.sums[name] = self.sums.get(name, 0.0) + part.item() / len(batches)
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.plan.clip)
+        if not torch.isfinite(norm):
+            raise _no_number({"gradient": norm}, self.step, place.refused(batches[-1]) if place else "")
         self.optimizer.step()
         self.schedule.step()
         if self.averaged:
@@ -216,6 +279,7 @@ class _Course:
             "averaged": self.averaged.state_dict() if self.averaged else {},
             "best": self.best,
             "chance": torch.get_rng_state(),
+            "chance_of_gpu": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
             "counts": {"step": self.step, "bad": self.bad, "since": self.since},
             "sums": self.sums,
             "log": asdict(self.log),
@@ -223,9 +287,16 @@ class _Course:
         }
 
     def take_up(self, left: State) -> None:
-        """Be where the run was that left this state."""
-        self.model.load_state_dict(left["model"])
-        self.optimizer.load_state_dict(left["optimizer"])
+        """Be where the run was that left this state. Raises `TrainingError` where it is of another model."""
+        try:
+            self.model.load_state_dict(left["model"])
+            self.optimizer.load_state_dict(left["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise TrainingError(
+                "The checkpoint does not fit the model ({reason}): the texts or the sizes are no longer the same. "
+                "Begin anew with out=.",
+                reason=str(error).split("\n")[0],
+            ) from error
         self.schedule.load_state_dict(left["schedule"])
         if self.averaged:
             self.averaged.load_state_dict(left["averaged"])
@@ -233,6 +304,8 @@ class _Course:
         self.step, self.bad, self.since = (left["counts"][name] for name in ("step", "bad", "since"))
         self.started = time.monotonic() - left["seconds"]
         torch.set_rng_state(left["chance"])
+        if left["chance_of_gpu"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(left["chance_of_gpu"])
 
 
 def recompute(model: nn.Module) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -18,12 +19,12 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from samantha.core.errors import SettingError, TrainingError
+from samantha.core.text import text
 from samantha.training import cleaning, corpora, tokens
-from samantha.training.corpora import Chat, Pair, Tally
+from samantha.training.corpora import EXCERPT, Chat, Dropped, Pair, Tally
 from samantha.training.tokens import PAD
-from samantha.training.understanding import tokenizer_of
 
-NOT_GIVEN = Path()
+V = TypeVar("V", bound=corpora.Value)
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])(?![。！？”’」）])")
 
 
@@ -32,25 +33,25 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])(?![。！？”�
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where pairs are read from: two files with a line each, or one; a path that is `NOT_GIVEN` is left out."""
+    """Where pairs are read from: two files with a line each, or one."""
 
-    source: Path = NOT_GIVEN
-    target: Path = NOT_GIVEN
-    data: Path = NOT_GIVEN
+    source: Path | None = None
+    target: Path | None = None
+    data: Path | None = None
 
     @property
     def name(self) -> str:
-        return self.data.name if self.data != NOT_GIVEN else f"{self.source.name}, {self.target.name}"
+        return ", ".join(path.name or str(path) for path in (self.data, self.source, self.target) if path)
 
     @property
     def talks(self) -> bool:
         """Whether they are conversations: a folder, or JSON Lines."""
-        return self.data != NOT_GIVEN and (self.data.is_dir() or ".jsonl" in self.data.suffixes)
+        return self.data is not None and (self.data.is_dir() or ".jsonl" in self.data.suffixes)
 
     def given(self) -> bool:
         """Whether there is one. Raises `SettingError` where half of it is missing, or there is too much."""
-        sides = [side != NOT_GIVEN for side in (self.source, self.target)]
-        if any(sides) != all(sides) or (any(sides) and self.data != NOT_GIVEN):
+        sides = [side is not None for side in (self.source, self.target)]
+        if any(sides) != all(sides) or (any(sides) and self.data):
             raise SettingError(
                 "Pairs are read from two files of as many lines (source=FILE target=FILE), or from one (data=FILE). "
                 "Given are source={source}, target={target}, data={data}.",
@@ -58,21 +59,21 @@ class Origin:
                 target=self.target,
                 data=self.data,
             )
-        return any(sides) or self.data != NOT_GIVEN
+        return any(sides) or self.data is not None
 
 
-def read(origin: Origin, *, tally: Tally, lower_case: bool = False) -> list[Pair]:
-    """All pairs that are there, made normal, each once. Raises `TrainingError` where there are fewer than two."""
-    if origin.talks:
-        chats = cleaning.distinct(cleaning.normalised(_chats(origin.data, tally), tally=tally), tally=tally)
-        found = [pair for chat in chats for pair in replies(chat)]
+def read(origin: Origin, *, tally: Tally, lower_case: bool = False, clean: bool = True) -> list[Pair]:
+    """All pairs that are there; if `clean`, made normal and each once, and else every row as it is.
+
+    A test is read as it is: figures of fewer rows are those of another test. Raises `TrainingError` where there are
+    fewer than two.
+    """
+    if origin.data and origin.talks:
+        chats = _chats(origin.data, tally)
+        found = [pair for chat in (_cleaned(chats, tally) if clean else chats) for pair in replies(chat)]
     else:
-        rows = (
-            corpora.parallel(origin.source, origin.target, tally=tally)
-            if origin.data == NOT_GIVEN
-            else corpora.parallel_table(origin.data, tally=tally)
-        )
-        found = list(cleaning.distinct(cleaning.normalised(rows, tally=tally), tally=tally))
+        rows = _rows(origin, tally)
+        found = list(_cleaned(rows, tally) if clean else rows)
     if len(found) < 2:
         raise TrainingError(
             "{count} pairs were found in '{file}', and it takes at least 2. Give more text.",
@@ -80,6 +81,17 @@ def read(origin: Origin, *, tally: Tally, lower_case: bool = False) -> list[Pair
             file=origin.name,
         )
     return [pair.with_texts([side.lower() for side in pair.texts]) for pair in found] if lower_case else found
+
+
+def _cleaned(values: Iterable[V], tally: Tally) -> Iterator[V]:
+    return cleaning.distinct(cleaning.normalised(values, tally=tally), tally=tally)
+
+
+def _rows(origin: Origin, tally: Tally) -> Iterator[Pair]:
+    """The pairs of two files, or of a table."""
+    if origin.source and origin.target:
+        return corpora.parallel(origin.source, origin.target, tally=tally)
+    return corpora.parallel_table(origin.data, tally=tally) if origin.data else iter(())
 
 
 def _chats(path: Path, tally: Tally) -> Iterator[Chat]:
@@ -98,6 +110,27 @@ def replies(chat: Chat) -> list[Pair]:
         for before, reply in pairwise(said)
         if (before.role, reply.role) == ("user", "assistant")
     ]
+
+
+def without(pairs: Sequence[Pair], others: Iterable[Pair], *, tally: Tally) -> list[Pair]:
+    """`pairs` but for those with the source of one of `others`: what measures must not have been learned.
+
+    Raises `TrainingError` where fewer than two are left.
+    """
+    known = {cleaning.normal(pair.source) for pair in others}
+    left = [pair for pair in pairs if pair.source not in known]
+    rows = {pair.place for pair in left}  # of a conversation, other replies may be left
+    for place, pair in {pair.place: pair for pair in pairs if pair.place not in rows}.items():
+        says = text("It is also in what measures.")
+        tally.drop(Dropped(place, "in held or test", says, pair.source[:EXCERPT]))
+    if len(left) < 2:
+        raise TrainingError(
+            "Of {count} pairs to learn from, {left} are left without those that are also in what measures, and it "
+            "takes at least 2. Give others to learn from, or to measure with.",
+            count=len(pairs),
+            left=len(left),
+        )
+    return left
 
 
 def held_out(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
@@ -135,15 +168,9 @@ class Codec:
     writes: Tokenizer
 
 
-def codec(pairs: Iterable[Pair], vocabulary: int, *, pretrained: Path = NOT_GIVEN) -> Codec:
-    """Learn one tokenizer for both sides, or for the target where the source is read by a `pretrained` encoder."""
-    if pretrained != NOT_GIVEN:
-        try:
-            reads = tokenizer_of(pretrained)
-        except Exception as error:  # the library raises no narrower one
-            raise TrainingError(
-                "The tokenizer of the encoder in '{folder}' cannot be read: {reason}", folder=pretrained, reason=error
-            ) from error
+def codec(pairs: Iterable[Pair], vocabulary: int, *, reads: Tokenizer | None = None) -> Codec:
+    """Learn one tokenizer for both sides, or for the target alone where there is one that `reads`."""
+    if reads:
         return Codec(reads, tokens.byte_level((pair.target for pair in pairs), vocabulary))
     joint = tokens.byte_level((side for pair in pairs for side in pair.texts), vocabulary)
     return Codec(joint, joint)

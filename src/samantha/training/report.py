@@ -33,8 +33,8 @@ def write(folder: Path) -> Path:
         found["recipe"],
         _headline(folder, result, model)
         + _figures(result or {})
-        + _curves(_rows(folder / "metrics.jsonl"))
-        + _samples(_rows(folder / "samples.jsonl"))
+        + _curves(rows_of(folder / "metrics.jsonl"))
+        + _samples(rows_of(folder / "samples.jsonl"))
         + _data(_content(folder / "data.json") or [])
         + _options(found["options"])
         + _model(model or {}),
@@ -262,7 +262,7 @@ def _content(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def _rows(file: Path) -> list[dict[str, Any]]:
+def rows_of(file: Path) -> list[dict[str, Any]]:
     """The rows of a JSON Lines file; one that was cut off in the middle, because the machine went down, is left out."""
     rows = []
     if file.exists():

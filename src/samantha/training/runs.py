@@ -16,11 +16,13 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
@@ -66,9 +68,13 @@ class Run:
 class RunFolder:
     """A run on disk, while it goes on."""
 
-    def __init__(self, path: Path, recipe: str, watch: Watch, seconds: float) -> None:
-        self.path, self.recipe, self.watch = path, recipe, watch
-        self.started = time.monotonic() - seconds
+    def __init__(self, path: Path, asked: Mapping[str, Any], watch: Watch, rows: Sequence[Mapping[str, Any]]) -> None:
+        """`rows` of metrics are those of a run that is taken up."""
+        self.path, self.recipe, self.watch = path, str(asked["recipe"]), watch
+        self.seed = int(asked["options"].get("seed", 0))
+        self.resumed = bool(rows) or (path / STAGES).exists()
+        self.started = time.monotonic() - (rows[-1]["total_seconds"] if rows else 0.0)
+        self._begun = set[str]()  # stages of which a row was noted since
 
     @classmethod
     def begin(
@@ -100,8 +106,8 @@ class RunFolder:
                     before=other[1],
                     now=other[2],
                 )
-            rows = _rows(path / METRICS)
-            return cls(path, recipe, watch, rows[-1]["total_seconds"] if rows else 0.0)
+            (path / SAMPLES).unlink(missing_ok=True)  # they are written anew
+            return cls(path, asked, watch, report.rows_of(path / METRICS))
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise TrainingError(
                 "There is something in '{path}' already. Go on with that run with --resume, or take another folder "
@@ -113,7 +119,7 @@ class RunFolder:
         except OSError as error:
             raise TrainingError("'{path}' cannot be made: {reason}.", path=path, reason=error.strerror) from error
         _write(path / RECIPE, asked)
-        return cls(path, recipe, watch, 0.0)
+        return cls(path, asked, watch, ())
 
     @property
     def seconds(self) -> float:
@@ -138,6 +144,7 @@ class RunFolder:
             model.load_state_dict(load_file(done))
             model.eval()
             return Log(**json.loads(log.read_text(encoding="utf-8")))
+        torch.manual_seed(self.seed + zlib.crc32(stage.encode()))  # whatever chance did before it
         made = fit(
             model,
             batches,
@@ -156,12 +163,31 @@ class RunFolder:
         return made
 
     def _note(self, stage: str, steps: int, row: dict[str, float]) -> None:
+        if stage not in self._begun:
+            self._begun.add(stage)
+            self._forget(stage, int(row["step"]))
         _append(self.path / METRICS, {"stage": stage, **row, "total_seconds": round(self.seconds, 1)})
         self.watch(News(stage, int(row["step"]), steps, row))
 
+    def _forget(self, stage: str, step: int) -> None:
+        """Drop the rows from `step` on, which a run that is taken up makes again."""
+        rows = report.rows_of(self.path / METRICS)
+        kept = [row for row in rows if row["stage"] != stage or row["step"] < step]
+        if len(kept) < len(rows):
+            (self.path / METRICS).unlink()
+            for row in kept:
+                _append(self.path / METRICS, row)
+
     def describe(self, *cards: Card) -> None:
-        """Keep what the texts are made of."""
-        _write(self.path / DATA, [cleaning.plain(card) for card in cards])
+        """Keep what the texts are made of. Raises `TrainingError` where a run is taken up with other texts."""
+        made = json.loads(json.dumps([cleaning.plain(card) for card in cards]))
+        file = self.path / DATA
+        if self.resumed and file.exists() and json.loads(file.read_text(encoding="utf-8")) != made:
+            raise TrainingError(
+                "The texts are no longer those that the run in '{path}' was begun with. Begin anew with out=.",
+                path=self.path,
+            )
+        _write(file, made)
 
     def sample(self, prompt: str, written: str, *, expected: str = "") -> None:
         """Keep something that the model wrote, and what the text had there, if it is known."""
@@ -171,8 +197,9 @@ class RunFolder:
         )
 
     def abandon(self) -> None:
-        """Remove the folder of a run that failed before its first step."""
-        if not (self.path / METRICS).exists():
+        """Remove the folder of a run that failed before there was anything in it to go on with."""
+        begun = (self.path / METRICS).exists() or any((self.path / STAGES).glob("*/*.pt"))
+        if not begun and not self.resumed:
             shutil.rmtree(self.path, ignore_errors=True)
 
     def finish(self, trained: Trained, figures: Mapping[str, float]) -> Run:
@@ -182,7 +209,11 @@ class RunFolder:
         done = Run(self.path, rounded, round(self.seconds, 1), trained.speaks != "nothing")
         result = {"figures": done.figures, "seconds": done.seconds, "hardware": report.machine()}
         _write(self.path / RESULT, result)
-        report.write(self.path)
+        try:
+            report.write(self.path)
+        except OSError as error:
+            (self.path / RESULT).unlink()  # it has not ended yet
+            raise _unwritten(self.path / REPORT, error) from error
         shutil.rmtree(self.path / STAGES, ignore_errors=True)
         return done
 
@@ -214,12 +245,6 @@ def _flat(options: Mapping[str, Any], begin: str = "") -> dict[str, Any]:
 def _rounded(value: float) -> float:
     """Counts as they are, and five digits of what is measured."""
     return value if isinstance(value, int) else float(f"{value:.5g}")
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def _append(file: Path, row: Mapping[str, object]) -> None:

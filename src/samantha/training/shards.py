@@ -111,7 +111,13 @@ def batches(shard: Shard, rows: int, tokens: int, *, seed: int) -> Iterator[Pack
 
 
 def in_order(shard: Shard, rows: int, tokens: int) -> Iterator[Packed]:
-    """Every token once, in rows that follow each other: what a validation loss is measured on. A rest is left out."""
+    """Every token once, in rows that follow each other: what a validation loss is measured on.
+
+    A rest is left out; a shard that is shorter than a row is a shorter row.
+    """
+    tokens = min(tokens, len(shard.ids) - 1)
+    if not tokens:
+        return
     starts = range(0, len(shard.ids) - tokens, tokens)
     for first in range(0, len(starts), rows):
         yield cut(shard, starts[first : first + rows], tokens)

@@ -16,7 +16,7 @@ from torch import Tensor
 from samantha.core.chat import Piece, chatml
 from samantha.core.errors import TrainingError
 from samantha.core.ports import CONTEXT
-from samantha.core.types import Message, Sampling
+from samantha.core.types import Finish, Message, Sampling
 from samantha.training import model_files, pairs, tokens
 from samantha.training.decoding import Decoding, Writer, stream
 from samantha.training.language_modelling import spoken
@@ -68,13 +68,23 @@ class Talker:
     def answer(self, messages: Sequence[Message], sampling: Sampling) -> "Answer":
         """The reply to `messages`, which is written while it is drawn from the iterator."""
         source, mask = self._source(messages, sampling)
-        chance = torch.Generator().manual_seed(torch.seed() if sampling.seed is None else sampling.seed)
+        chance = torch.Generator()
+        if sampling.seed is None:
+            chance.seed()  # its own: the one of a training that goes on stays as it is
+        else:
+            chance.manual_seed(sampling.seed)
         chosen = self._chosen(source, mask, self._decoding(sampling), chance)
-        return Answer(source.shape[1], _text_of(chosen, self.trained.tokenizer, sampling.stop))
+        return Answer(
+            chosen,
+            self.trained.tokenizer,
+            prompt_tokens=source.shape[1],
+            most=self.most(sampling),
+            stops=sampling.stop,
+        )
 
     def say(self, said: str, sampling: Sampling) -> str:
         """The whole reply to a single message."""
-        return "".join(self.answer([Message("user", said)], sampling).pieces)
+        return "".join(self.answer([Message("user", said)], sampling))
 
     def _chosen(self, source: Tensor, mask: Tensor, how: Decoding, chance: torch.Generator) -> Iterator[int]:
         """The ids of a reply. A text that outgrows the context is read anew from its last half, as often as need be."""
@@ -98,24 +108,23 @@ class Talker:
         if self.trained.speaks == "pairs":
             asked = newest.lower() if self.trained.lower_case else newest
             return pairs.source_batch(self.trained.reads, [asked], self.trained.longest)
-        room = self.trained.longest - min(sampling.max_tokens, self.trained.longest // 2)
         if self.trained.speaks == "text":
-            ids = [tokens.BEGIN, *tokens.encode(self.trained.tokenizer, newest)[-room:]]
+            ids = tokens.encode(self.trained.tokenizer, newest)[-self.trained.longest // 2 :]
         else:
-            ids = self._conversation(spoken(messages), room)
-        source = torch.tensor([ids])
+            ids = self._conversation(spoken(messages), self.trained.longest - self.most(sampling) - 1)
+        source = torch.tensor([[tokens.BEGIN, *ids]])
         return source, torch.ones_like(source)
 
     def _conversation(self, messages: Sequence[Message], room: int) -> list[int]:
-        """The newest of `messages` that fit into `room`, and the opening of the reply."""
-        opening = self._opening
+        """The newest of `messages` and the opening of the reply, as far as there is `room`."""
+        room = max(0, room - len(self._opening))
         kept: list[int] = []
         for message in reversed(messages):
             turn = self._turn(message)
-            if kept and len(turn) + len(kept) + len(opening) >= room:
+            if kept and len(turn) + len(kept) > room:
                 break
             kept = turn + kept
-        return [tokens.BEGIN, *kept[-room:], *opening]
+        return [*kept[max(0, len(kept) - room) :], *self._opening]
 
     @property
     def _opening(self) -> list[int]:
@@ -143,29 +152,34 @@ class Talker:
         )
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply. `pieces` has one for each token, empty while a character or a stop string may still be going on."""
+    """A reply that is written while one goes through it: a piece for each token, empty while a character or a stop
+    string may still be going on."""
 
-    prompt_tokens: int
-    pieces: Iterator[str]
+    def __init__(
+        self, ids: Iterator[int], tokenizer: Tokenizer, *, prompt_tokens: int, most: int, stops: Sequence[str]
+    ) -> None:
+        self.prompt_tokens, self.tokens = prompt_tokens, 0
+        self.finish: Finish = "open"
+        self._ids, self._tokenizer, self._most, self._stops = ids, tokenizer, most, stops
 
-
-def _text_of(ids: Iterator[int], tokenizer: Tokenizer, stops: Sequence[str]) -> Iterator[str]:
-    """Text as soon as it is sure, up to the first of `stops`."""
-    written: list[int] = []
-    told, text = 0, ""
-    for number in ids:
-        written.append(number)
-        text = tokens.decode(tokenizer, written)
-        if ends := [at for stop in stops if (at := text.find(stop)) >= 0]:
-            yield text[told : min(ends)]
-            return
-        sure = len(text) - _unsure(text, stops)
-        yield text[told:sure]
-        told = max(told, sure)
-    if text[told:]:
-        yield text[told:]
+    def __iter__(self) -> Iterator[str]:
+        written: list[int] = []
+        told, text = 0, ""
+        for number in self._ids:
+            written.append(number)
+            self.tokens += 1
+            text = tokens.decode(self._tokenizer, written)
+            if ends := [at for stop in self._stops if (at := text.find(stop)) >= 0]:
+                self.finish = "stop"
+                yield text[told : min(ends)]
+                return
+            sure = len(text) - _unsure(text, self._stops)
+            yield text[told:sure]
+            told = max(told, sure)
+        self.finish = "length" if self.tokens == self._most else "stop"
+        if text[told:]:
+            yield text[told:]
 
 
 def _unsure(text: str, stops: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ ends in one, so that what somebody wrote never becomes one. Not here: files of i
 import json
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
@@ -85,20 +84,3 @@ def decode(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
     """The text of `ids`, in which special tokens say nothing."""
     text: str = tokenizer.decode([number for number in ids if number not in SPECIAL])
     return text
-
-
-def save(tokenizer: Tokenizer, path: Path) -> None:
-    """Write the one file that `opened` reads."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(path))
-
-
-def opened(path: Path) -> Tokenizer:
-    """The tokenizer that `save` wrote. Raises `TrainingError` where there is none, or another kind of one."""
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises no narrower one
-        raise TrainingError("The tokenizer '{path}' cannot be read: {reason}", path=path, reason=error) from error
-    if tokenizer.get_added_tokens_decoder() or [tokenizer.id_to_token(number) for number in SPECIAL] != list(NAMES):
-        raise TrainingError("'{path}' is a tokenizer with other special tokens than those of the school.", path=path)
-    return tokenizer

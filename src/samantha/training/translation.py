@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from samantha.core.errors import SettingError, TrainingError
+from samantha.core.errors import SettingError
 from samantha.training import decoding, objectives, pairs, tokens
 from samantha.training.decoding import Decoding
 from samantha.training.devices import moved
 from samantha.training.loop import Losses
-from samantha.training.models import encoder, seq2seq_lstm, seq2seq_transformer
+from samantha.training.models import seq2seq_lstm, seq2seq_transformer
+from samantha.training.models.encoder import Trunk
 from samantha.training.models.seq2seq_lstm import Seq2SeqLSTM
 from samantha.training.models.seq2seq_transformer import Seq2SeqTransformer
-from samantha.training.pairs import NOT_GIVEN, Batch, Codec, Example
+from samantha.training.pairs import Batch, Codec, Example
 
 Model = Seq2SeqLSTM | Seq2SeqTransformer
 Shape = seq2seq_lstm.Shape | seq2seq_transformer.Shape
@@ -33,18 +32,17 @@ _HAN = re.compile("[\u3400-\u9fff]")
 
 
 def begin(
-    shape: Shape, codec: Codec, *, dropout: float, seed: int, device: torch.device, pretrained: Path = NOT_GIVEN
+    shape: Shape, codec: Codec, *, dropout: float, seed: int, device: torch.device, trunk: Trunk | None = None
 ) -> Model:
-    """A model of `shape` for the vocabularies of `codec`; with `pretrained`, the folder of a BERT that reads."""
+    """A model of `shape` for the vocabularies of `codec`, of which a pretrained `trunk` reads if there is one."""
     torch.manual_seed(seed)
     read, written = codec.reads.get_vocab_size(), codec.writes.get_vocab_size()
     model: Model
     if isinstance(shape, seq2seq_lstm.Shape):
         model = Seq2SeqLSTM(replace(shape, source_vocabulary=read, target_vocabulary=written), dropout=dropout)
-    elif pretrained == NOT_GIVEN:
+    elif trunk is None:
         model = Seq2SeqTransformer(replace(shape, source_vocabulary=read, target_vocabulary=written), dropout=dropout)
     else:
-        trunk = pretrained_trunk(pretrained)
         tie = "output" if shape.tie == "all" else shape.tie  # its tokens are others than those that are written
         sizes = replace(
             shape, source_vocabulary=read, target_vocabulary=written, memory_width=trunk.shape.width, tie=tie
@@ -53,38 +51,13 @@ def begin(
     return model.to(device)
 
 
-def pretrained_trunk(folder: Path) -> encoder.Trunk:
-    """The BERT in `folder` (config.json, model.safetensors), without what stands on its hidden states."""
-    try:
-        said = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        shape = encoder.Shape(
-            vocabulary=said["vocab_size"],
-            width=said["hidden_size"],
-            layers=said["num_hidden_layers"],
-            attention_heads=said["num_attention_heads"],
-            inner=said["intermediate_size"],
-            positions=said["max_position_embeddings"],
-            norm_epsilon=said["layer_norm_eps"],
-        )
-        trunk = encoder.Trunk(shape)
-        trunk.load_state_dict(encoder.trunk_from_bert(load_file(folder / "model.safetensors"), shape))
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise TrainingError(
-            "The encoder in '{folder}' cannot be read ({reason}). Give the folder of a BERT such as all-MiniLM-L6-v2, "
-            "with config.json, model.safetensors and tokenizer.json.",
-            folder=folder,
-            reason=error,
-        ) from error
-    return trunk
-
-
-def check_length(model: Model, longest_source: int) -> None:
-    """Raises `SettingError` where `model` cannot read `longest_source` tokens."""
-    if isinstance(model.encoder, encoder.Trunk) and longest_source > model.encoder.shape.positions:
+def check_length(trunk: Trunk, longest_source: int) -> None:
+    """Raises `SettingError` where a pretrained `trunk` cannot read `longest_source` tokens."""
+    if longest_source > trunk.shape.positions:
         raise SettingError(
             "longest_source is {longest}, and the encoder reads {most} tokens at most.",
             longest=longest_source,
-            most=model.encoder.shape.positions,
+            most=trunk.shape.positions,
         )
 
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from samantha.training.models.blocks import check_heads, check_sizes
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -25,6 +27,11 @@ class Shape:
     positions: int = 512
     norm_epsilon: float = 1e-12
     heads: Mapping[str, int] = field(default_factory=dict)  # name -> number of labels
+
+    def __post_init__(self) -> None:
+        """Raises `SettingError` where the sizes contradict each other."""
+        check_heads(self.width, self.attention_heads, multiple=1)
+        check_sizes(layers=self.layers, inner=self.inner, positions=self.positions)
 
 
 class Layer(nn.Module):

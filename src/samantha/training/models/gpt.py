@@ -20,6 +20,7 @@ from samantha.training.models.blocks import (
     RMSNorm,
     Rotation,
     check_heads,
+    check_sizes,
     initialize,
     rotation_of,
     same_document,
@@ -45,6 +46,8 @@ class Shape:
     def __post_init__(self) -> None:
         """Raises `SettingError` where the sizes contradict each other."""
         check_heads(self.width, self.attention_heads)
+        check_sizes(layers=self.layers, key_value_heads=self.key_value_heads, inner=self.inner, context=self.context)
+        check_sizes(rotary_base=self.rotary_base)
         if self.attention_heads % self.key_value_heads:
             raise SettingError(
                 "{heads} attention heads cannot share {pairs} keys. Set key_value_heads to a divisor of {heads}.",
@@ -57,7 +60,7 @@ class Shape:
 class State:
     """What was read and written so far. A step writes into its room: to go on twice from one, rearrange it."""
 
-    room: Tensor  # keys and values (layers, 2, rows, key-value heads, tokens, head width), of which
+    room: Tensor  # keys and values of each layer (2 * layers, rows, key-value heads, tokens, head width), of which
     used: int  # tokens are taken
     mask: Tensor | None  # (rows, tokens of the prompt), true for a token; None where none is filled up
     rotation: Rotation  # of every token of the room
@@ -72,14 +75,14 @@ class Layer(nn.Module):
         self.attention = Attention(shape.width, shape.attention_heads, key_value_heads=shape.key_value_heads)
         self.norm = RMSNorm(shape.width, epsilon=shape.norm_epsilon)
         self.feed_forward = FeedForward(shape.width, shape.inner)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
 
     def forward(self, hidden: Tensor, rotation: Rotation, *, mask: Tensor | None, cache: Cache | None) -> Tensor:
         """`hidden` (batch, tokens, width), in and out; `mask` and `cache` are for the attention."""
         attended = self.attention(self.attention_norm(hidden), rotation, mask=mask, cache=cache)
-        hidden = hidden + self.dropout(attended)
-        fed_back: Tensor = hidden + self.dropout(self.feed_forward(self.norm(hidden)))
-        return fed_back
+        hidden = hidden + functional.dropout(attended, self.dropout, self.training)
+        fed: Tensor = self.feed_forward(self.norm(hidden))
+        return hidden + functional.dropout(fed, self.dropout, self.training)
 
 
 class GPT(nn.Module):
@@ -89,7 +92,7 @@ class GPT(nn.Module):
         super().__init__()
         self.shape = shape
         self.tokens = nn.Embedding(shape.vocabulary, shape.width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.layers = nn.ModuleList(Layer(shape, dropout=dropout) for _ in range(shape.layers))
         self.norm = RMSNorm(shape.width, epsilon=shape.norm_epsilon)
         initialize(self)
@@ -116,7 +119,7 @@ class GPT(nn.Module):
         Logits (rows, vocabulary) of the first new token.
         """
         (rows, tokens), shape = source.shape, self.shape
-        size = shape.layers, 2, rows, shape.key_value_heads, tokens + ROOM, shape.width // shape.attention_heads
+        size = 2 * shape.layers, rows, shape.key_value_heads, tokens + ROOM, shape.width // shape.attention_heads
         room, rotation = self.tokens.weight.new_zeros(size), self._rotation(tokens + ROOM)
         filled = None if mask.all() else mask.bool()
         seen = None if filled is None else same_document(filled)
@@ -138,7 +141,7 @@ class GPT(nn.Module):
 
     def rearranged(self, state: State, rows: Tensor) -> State:
         """A state of its own with `rows` of `state`, in that order; a row may come more than once."""
-        return replace(state, room=state.room[:, :, rows], mask=None if state.mask is None else state.mask[rows])
+        return replace(state, room=state.room[:, rows], mask=None if state.mask is None else state.mask[rows])
 
     def _rotation(self, tokens: int) -> Rotation:
         """How the first `tokens` places turn a head."""
@@ -149,7 +152,7 @@ class GPT(nn.Module):
         self, ids: Tensor, rotation: Rotation, *, mask: Tensor | None, caches: Iterable[Cache | None] = repeat(None)
     ) -> Tensor:
         """Hidden states (batch, tokens, width) of `ids`; a cache for each layer, or none."""
-        hidden = self.dropout(self.tokens(ids))
+        hidden = functional.dropout(self.tokens(ids), self.dropout, self.training)
         for layer, cache in zip(self.layers, caches, strict=False):
             hidden = layer(hidden, rotation, mask=mask, cache=cache)
         normed: Tensor = self.norm(hidden)
@@ -164,4 +167,6 @@ def _part(rotation: Rotation, start: int, end: int) -> Rotation:
 
 def _caches(room: Tensor, start: int, end: int) -> Iterator[Cache]:
     """One for each layer, in which the tokens from `start` to `end` are the new ones."""
-    return map(Cache, room[..., start:end, :], room[..., :end, :])
+    new, seen = room[..., start:end, :].unbind(), room[..., :end, :].unbind()
+    for at in range(0, len(new), 2):
+        yield Cache((new[at], new[at + 1]), (seen[at], seen[at + 1]))

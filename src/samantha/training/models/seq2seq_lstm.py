@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from samantha.core.errors import SettingError
+from samantha.training.models.blocks import check_sizes
 from samantha.training.tokens import BEGIN
 
 
@@ -32,6 +33,7 @@ class Shape:
 
     def __post_init__(self) -> None:
         """Raises `SettingError` where the sizes contradict each other."""
+        check_sizes(width=self.width, layers=self.layers)
         if self.tie == "all" and self.source_vocabulary != self.target_vocabulary:
             raise SettingError(
                 "Vocabularies of {source} and {target} tokens cannot share embeddings. Set tie to output.",

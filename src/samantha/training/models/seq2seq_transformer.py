@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from samantha.core.errors import SettingError
-from samantha.training.models.blocks import check_heads
+from samantha.training.models.blocks import check_heads, check_sizes
 from samantha.training.tokens import BEGIN
 
 Pair = tuple[Tensor, Tensor]  # keys and values, each (rows, heads, tokens, width of a head)
@@ -39,6 +39,8 @@ class Shape:
     def __post_init__(self) -> None:
         """Raises `SettingError` where the sizes contradict each other."""
         check_heads(self.width, self.attention_heads)
+        check_sizes(encoder_layers=self.encoder_layers, decoder_layers=self.decoder_layers, inner=self.inner)
+        check_sizes(memory_width=self.width if self.memory_width is None else self.memory_width)
         same = self.source_vocabulary == self.target_vocabulary and self.memory_width in (None, self.width)
         if self.tie == "all" and not same:
             raise SettingError(
