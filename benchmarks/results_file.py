@@ -49,7 +49,7 @@ def write(name: str, rows: Sequence[Row]) -> Path:
     path = RESULTS / f"{name}.json"
     content = {
         "name": name,
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "hardware": hardware(),
         "rows": [asdict(each) for each in rows],
@@ -83,7 +83,7 @@ def _memory() -> str:
         return ""
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit that was measured, marked where the tree had changes beside it."""
     where = Path(__file__).parent
     found = subprocess.run(

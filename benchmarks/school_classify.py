@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from results_file import Row, _commit, row, write
+from results_file import Row, commit, row, write
 
 from samantha.recipes import bert, classify
 from samantha.recipes.options import plain
@@ -76,11 +76,11 @@ def figures(name: str, recipe: Any, run: Callable[[Any, RunFolder], object]) -> 
         begun = (folder / "recipe.json").exists()
         folder_of_run = RunFolder.begin(folder, recipe=name, options=options, resume=begun)
         if not begun:
-            (folder / COMMIT).write_text(_commit(), encoding="utf-8")
+            (folder / COMMIT).write_text(commit(), encoding="utf-8")
         run(recipe, folder_of_run)
     found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    commit = (folder / COMMIT).read_text(encoding="utf-8")
-    return {**found["figures"], "seconds": found["seconds"], "commit": commit}, folder
+    made_at = (folder / COMMIT).read_text(encoding="utf-8")
+    return {**found["figures"], "seconds": found["seconds"], "commit": made_at}, folder
 
 
 def plain_text(data: Path) -> Path:
@@ -212,7 +212,7 @@ def measured(data: Path, trunk: Path, parts: list[str]) -> Iterator[tuple[str, l
 
 def keep(part: str, rows: list[Row]) -> None:
     """Write the rows of all parts that were ever done, this one among them."""
-    kept = WORK / "rows_with_commits"
+    kept = WORK / "rows_withcommits"
     kept.mkdir(parents=True, exist_ok=True)
     (kept / f"{part}.json").write_text(json.dumps([asdict(each) for each in rows]), encoding="utf-8")
     order = [*PARTS, FEELINGS, "pretraining", f"{BERT}, not pretrained", f"{BERT}, pretrained", "gain"]

@@ -124,8 +124,8 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
     """Run a recipe into its folder, with its progress on stderr."""
     needs_training()
     from samantha.recipes import options
-    from samantha.surfaces.training_progress import told_what_is_left_out, training_on_stderr
-    from samantha.training.runs import asked_for
+    from samantha.surfaces.training_progress import training_on_stderr
+    from samantha.training.runs import RunFolder, asked_for
 
     module: Any = import_module(f"samantha.recipes.{recipe}")
     out = Path(given.pop("out", f"runs/{recipe}")).expanduser()
@@ -134,8 +134,14 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
     made = options.parsed(module.Recipe, given)
     language = language_of(settings)
     with training_on_stderr(language) as watch:
-        kind = told_what_is_left_out(language)
-        folder = kind.begin(out, recipe=recipe, options=options.plain(made), resume=resume, watch=watch)
+        folder = RunFolder.begin(
+            out,
+            recipe=recipe,
+            options=options.plain(made),
+            resume=resume,
+            watch=watch,
+            say=lambda sentence: tell(sentence, language),
+        )
         try:
             done = module.run(made, folder)
         except KeyboardInterrupt:
@@ -144,6 +150,12 @@ def _run(recipe: str, given: dict[str, str], *, resume: bool, settings: "Setting
                 language,
             )
             raise
+        except OSError as error:
+            raise TrainingError(
+                "'{file}' cannot be written: {reason}. Make room, and go on with --resume.",
+                file=error.filename or out,
+                reason=error.strerror or error,
+            ) from error
         except Exception:
             folder.abandon()
             raise

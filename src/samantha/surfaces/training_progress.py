@@ -1,5 +1,4 @@
-"""How far a training run is, on stderr: what of its texts was left out, then a bar a stage, or where stderr is no
-terminal a line about every tenth of it.
+"""How far a training run is, on stderr: a bar a stage, or where stderr is no terminal a line about every tenth of it.
 
 Not here: what is done with the results (`samantha.surfaces.train`), and the bar of downloads
 (`samantha.surfaces.progress`).
@@ -12,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from samantha.core.text import Text, text
 from samantha.language import Language, translate
-from samantha.surfaces.options import tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from samantha.training.cleaning import Card
-    from samantha.training.runs import News, RunFolder, Watch
+    from samantha.training.runs import News, Watch
 
 NOT_A_LOSS = {"step", "seconds", "rate", "tokens_per_second", "score"}
 LINES = 10  # of a stage, about
@@ -33,21 +30,6 @@ def training_on_stderr(language: Language) -> Iterator["Watch"]:
         yield shown
     finally:
         shown.close()
-
-
-def told_what_is_left_out(language: Language) -> "type[RunFolder]":
-    """The folder of a run that, before it learns, says which rows were left out, with an example of each kind."""
-    from samantha.training.runs import RunFolder
-
-    class Told(RunFolder):
-        def describe(self, *cards: "Card") -> None:
-            super().describe(*cards)
-            for card in cards:
-                for number, says in enumerate(card.left_out):
-                    said = text("Texts of {name}: {says}", name=card.name, says=says) if number == 0 else says
-                    tell(said, language)
-
-    return Told
 
 
 class _InLines:

@@ -27,6 +27,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from samantha.core.errors import TrainingError
+from samantha.core.text import Text, text
 from samantha.training import cleaning, model_files, report
 from samantha.training.checkpoints import Folder
 from samantha.training.cleaning import Card
@@ -53,6 +54,7 @@ class News:
 
 
 Watch = Callable[[News], None]
+Say = Callable[[Text], None]  # a sentence for whoever started the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,11 @@ class Run:
 class RunFolder:
     """A run on disk, while it goes on."""
 
-    def __init__(self, path: Path, asked: Mapping[str, Any], watch: Watch, rows: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, path: Path, asked: Mapping[str, Any], watch: Watch, say: Say, rows: Sequence[Mapping[str, Any]]
+    ) -> None:
         """`rows` of metrics are those of a run that is taken up."""
-        self.path, self.recipe, self.watch = path, str(asked["recipe"]), watch
+        self.path, self.recipe, self.watch, self.say = path, str(asked["recipe"]), watch, say
         self.seed = int(asked["options"].get("seed", 0))
         self.resumed = bool(rows) or (path / STAGES).exists()
         self.started = time.monotonic() - (rows[-1]["total_seconds"] if rows else 0.0)
@@ -85,6 +89,7 @@ class RunFolder:
         options: Mapping[str, Any],
         resume: bool = False,
         watch: Watch = lambda news: None,
+        say: Say = lambda sentence: None,
     ) -> "RunFolder":
         """Make the folder, or with `resume` take up the run that was left in it.
 
@@ -107,7 +112,7 @@ class RunFolder:
                     now=other[2],
                 )
             (path / SAMPLES).unlink(missing_ok=True)  # they are written anew
-            return cls(path, asked, watch, report.rows_of(path / METRICS))
+            return cls(path, asked, watch, say, report.rows_of(path / METRICS))
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise TrainingError(
                 "There is something in '{path}' already. Go on with that run with --resume, or take another folder "
@@ -119,7 +124,7 @@ class RunFolder:
         except OSError as error:
             raise TrainingError("'{path}' cannot be made: {reason}.", path=path, reason=error.strerror) from error
         _write(path / RECIPE, asked)
-        return cls(path, asked, watch, ())
+        return cls(path, asked, watch, say, ())
 
     @property
     def seconds(self) -> float:
@@ -179,7 +184,10 @@ class RunFolder:
                 _append(self.path / METRICS, row)
 
     def describe(self, *cards: Card) -> None:
-        """Keep what the texts are made of. Raises `TrainingError` where a run is taken up with other texts."""
+        """Keep what the texts are made of, and say what was left out of them.
+
+        Raises `TrainingError` where a run is taken up with other texts.
+        """
         made = json.loads(json.dumps([cleaning.plain(card) for card in cards]))
         file = self.path / DATA
         if self.resumed and file.exists() and json.loads(file.read_text(encoding="utf-8")) != made:
@@ -188,6 +196,9 @@ class RunFolder:
                 path=self.path,
             )
         _write(file, made)
+        for card in cards:
+            for number, says in enumerate(card.left_out):
+                self.say(says if number else text("Texts of {name}: {says}", name=card.name, says=says))
 
     def sample(self, prompt: str, written: str, *, expected: str = "") -> None:
         """Keep something that the model wrote, and what the text had there, if it is known."""
