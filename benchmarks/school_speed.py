@@ -26,20 +26,20 @@ SMALL = Shape(vocabulary=65, width=128, layers=4, attention_heads=4, key_value_h
 LARGE = Shape(vocabulary=65, width=384, layers=6, attention_heads=6, key_value_heads=6, inner=1024, context=256)
 WRITER = Shape(vocabulary=4096, width=256, layers=4, attention_heads=4, key_value_heads=4, inner=704)
 LEARN = Plan(steps=10**9, rate=1e-3, schedule="constant", warmup=0, decay=0.1, betas=(0.9, 0.99), clip=1.0)
-STEPS, SETTLED = 10, 2  # of a block of one side, and of these the first, which are not counted
+SETTLED = 1  # step of a block of one side that is not counted
 PROMPT, WRITTEN = 16, 200  # tokens
 CACHES = ("dynamic", "static")  # of `generate`
 
 Batch = tuple[Tensor, Tensor]  # ids and targets, each (batch, tokens)
 
 
-def learning(nanogpt: Path, shape: Shape, *, batch: int, blocks: int) -> list[Row]:
+def learning(nanogpt: Path, shape: Shape, *, batch: int, steps: int, blocks: int) -> list[Row]:
     """A step of hers, as `fit` makes it, and one of nanoGPT, as its train.py makes it, on batches of the same size.
 
-    Each side has a process of its own, which waits while the other works: in one process, one side would pay for the
+    They take turns, `steps` at a time, each side in a process of its own: in one process, one side would pay for the
     memory that the other gives back.
     """
-    sides = [_Learner(side, nanogpt, shape, batch) for side in ("hers", "nanoGPT")]
+    sides = [_Learner(side, nanogpt, shape, batch, steps) for side in ("hers", "nanoGPT")]
     times: list[list[float]] = [[], []]
     for _ in range(blocks):
         for side, measured in zip(sides, times, strict=True):
@@ -81,11 +81,11 @@ class _Learner:
         return found
 
 
-def _learn(there: Any, side: str, nanogpt: Path, shape: Shape, batch: int) -> None:
+def _learn(there: Any, side: str, nanogpt: Path, shape: Shape, batch: int, steps: int) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = GPT(shape) if side == "hers" else _nanogpt(nanogpt, shape)
-    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context))) for _ in range(STEPS)]
+    data = [tuple(torch.randint(shape.vocabulary, (2, batch, shape.context))) for _ in range(steps)]
 
     def batches() -> Iterator[Any]:
         """A step lasts from the handing over of a batch to the asking for the next."""
@@ -224,7 +224,8 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def main(nanogpt: Path) -> None:
     torch.set_num_threads(1)
-    rows = [*learning(nanogpt, SMALL, batch=12, blocks=20), *learning(nanogpt, LARGE, batch=8, blocks=4)]
+    rows = learning(nanogpt, SMALL, batch=12, steps=10, blocks=20)
+    rows += learning(nanogpt, LARGE, batch=8, steps=4, blocks=6)
     rows += [*writing(1, rounds=11), *writing(8, rounds=7)]
     write(Path(__file__).stem, rows)
 

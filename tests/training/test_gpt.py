@@ -12,6 +12,7 @@ from torch.nn import functional
 from samantha.core.errors import SettingError
 from samantha.training.decoding import Decoding, write
 from samantha.training.models import encoder, seq2seq_lstm, seq2seq_transformer
+from samantha.training.models.blocks import RMSNorm, rotated, rotation_of
 from samantha.training.models.gpt import GPT, ROOM, Shape
 
 SHAPE = Shape(
@@ -68,6 +69,30 @@ def test_it_computes_what_the_llama_of_transformers_does(model: GPT) -> None:
         mine, theirs = model.logits(model(ids)), reference(input_ids=ids).logits
     assert theirs.std() > 0.5
     assert torch.allclose(mine, theirs, atol=1e-4)
+
+
+def test_ways_back_that_are_written_out_are_the_gradients() -> None:
+    hidden = torch.randn(2, 3, 4, 8, generator=torch.Generator().manual_seed(0), dtype=torch.double, requires_grad=True)
+    norm, rotation = RMSNorm(8, epsilon=1e-2).double(), rotation_of(torch.arange(3), 8)
+    norm.weight.data += torch.arange(8) / 8
+    assert torch.autograd.gradcheck(lambda given, _: norm(given), (hidden, norm.weight))
+    assert torch.autograd.gradcheck(lambda given: rotated(given, [part.double() for part in rotation]), (hidden,))
+
+
+def test_learning_and_writing_compute_the_same(model: GPT) -> None:
+    ids = some_ids(2, 9)
+    with torch.no_grad():
+        writing = model.eval()(ids)
+    assert torch.allclose(model.train()(ids), writing, atol=1e-5)
+
+
+def test_weights_change_their_order_in_memory_and_nothing_else(model: GPT) -> None:
+    before = {name: weight.clone() for name, weight in model.train().state_dict().items()}
+    weight = model.layers[0].feed_forward.down.weight
+    assert weight.is_contiguous()
+    assert not model.eval().layers[0].feed_forward.down.weight.is_contiguous()
+    assert model.layers[0].feed_forward.down.weight is weight  # the optimizer's
+    assert all(torch.equal(before[name], weight) for name, weight in model.state_dict().items())
 
 
 def test_the_last_layer_reads_out_through_the_embeddings(model: GPT) -> None:

@@ -19,14 +19,14 @@ Rotation = tuple[Tensor, Tensor]  # cosine (tokens, 1, head width) and sine (tok
 class Linear(nn.Linear):
     """Without a bias. In evaluation mode the weights (outputs, inputs) lie in memory input by input.
 
-    There a CPU takes a third less time for a product with few rows, which is what writing is made of.
+    Writing is made of products with few rows: with eight, a CPU takes a quarter less time for them so.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
 
     def train(self, mode: bool = True) -> Self:
-        """Learn, or do not."""
+        """Learn or, without `mode`, do not; the values stay, their order in memory changes."""
         weight = self.weight.data
         self.weight.data = weight.contiguous() if mode else weight.T.contiguous().T
         return super().train(mode)
