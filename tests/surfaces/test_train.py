@@ -72,7 +72,7 @@ def test_wrong_use_says_what_to_write(given: list[str], says: str) -> None:
 
 def test_the_keys_of_a_recipe_are_listed() -> None:
     done = process("train", "gpt", "--keys")
-    assert "plan.steps: 2000" in done.stdout
+    assert "plan.steps: 1700" in done.stdout
     assert re.search(r"^data: .*A file of text", done.stdout, re.MULTILINE)
 
 

@@ -40,7 +40,7 @@ class Recipe:
     dropout: float = option(0.0, "The share of the inner values that is left out at each step.")
     rows: int = option(12, "Rows of `shape.context` tokens in a batch.")
     plan: Plan = option(
-        lambda: Plan(steps=2000, rate=1e-3, warmup=0.05, decay=0.1, betas=(0.9, 0.99), evaluate_every=500), ""
+        lambda: Plan(steps=1700, rate=1e-3, warmup=0.05, decay=0.1, betas=(0.9, 0.99), evaluate_every=500), ""
     )
     prompt: str = option("", "What the sample at the end goes on with; the beginning of the held-out text otherwise.")
     written: int = option(300, "Tokens that the sample has.")
