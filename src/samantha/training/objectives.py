@@ -40,7 +40,11 @@ def tokens(logits_of: Callable[[Tensor], Tensor], hidden: Tensor, targets: Tenso
     asked = targets >= 0
     if not asked.any():
         return hidden.sum() * 0.0
-    return functional.cross_entropy(logits_of(hidden[asked]).float(), targets[asked], label_smoothing=smoothing)
+    if asked.all():  # then nothing has to be picked out, which costs more than it seems on the way back
+        wanted, known = hidden.flatten(0, -2), targets.flatten()
+    else:
+        wanted, known = hidden[asked], targets[asked]
+    return functional.cross_entropy(logits_of(wanted).float(), known, label_smoothing=smoothing)
 
 
 def masked(
