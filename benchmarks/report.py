@@ -40,7 +40,7 @@ def page(found: list[dict[str, Any]]) -> str:
         lines += ["", f"## {result['name']}", ""]
         lines += [f"Commit `{result['commit']}`, {result['date']}, {result['hardware']}.", ""]
         lines += ["| What | Measured | Bar | Holds |", "| --- | --- | --- | --- |"]
-        lines += [f"| {row['what']} | {_value(row)} | {row['bar'] or ''} | {_holds(row)} |" for row in result["rows"]]
+        lines += [f"| {_what(row)} | {_value(row)} | {row['bar'] or ''} | {_holds(row)} |" for row in result["rows"]]
         if any(_bound(row) for row in result["rows"]):
             lines += ["", f"![{result['name']}: measured against the bar](measurements/{result['name']}.svg)"]
     return "\n".join(lines) + "\n"
@@ -52,7 +52,7 @@ def with_figures(readme: str, found: list[dict[str, Any]], headings: tuple[str, 
     _, _, after = rest.partition(END)
     lines = [f"| {' | '.join(headings)} |", "| --- | --- | --- |"]
     lines += [
-        f"| {row['what']} | {_value(row)} | {row['bar'] or ''}{' (missed)' if row['holds'] is False else ''} |"
+        f"| {_what(row)} | {_value(row)} | {row['bar'] or ''}{' (missed)' if row['holds'] is False else ''} |"
         for result in found
         for row in result["rows"]
         if (every or row["bar"]) and not row["what"].startswith(CHECKS)
@@ -95,6 +95,11 @@ def plot(result: dict[str, Any], path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)
+
+
+def _what(row: dict[str, Any]) -> str:
+    """What was measured, as a cell of a table: a bar in it would end the cell."""
+    return str(row["what"]).replace("|", "\\|")
 
 
 def _value(row: dict[str, Any]) -> str:

@@ -212,12 +212,19 @@ def measured(data: Path, trunk: Path, parts: list[str]) -> Iterator[tuple[str, l
 
 def keep(part: str, rows: list[Row]) -> None:
     """Write the rows of all parts that were ever done, this one among them."""
-    kept = WORK / "rows_withcommits"
+    kept = WORK / "rows"
     kept.mkdir(parents=True, exist_ok=True)
     (kept / f"{part}.json").write_text(json.dumps([asdict(each) for each in rows]), encoding="utf-8")
     order = [*PARTS, FEELINGS, "pretraining", f"{BERT}, not pretrained", f"{BERT}, pretrained", "gain"]
     files = [file for name in order if (file := kept / f"{name}.json").exists()]
-    write(Path(__file__).stem, [Row(**each) for file in files for each in json.loads(file.read_text(encoding="utf-8"))])
+    write(
+        Path(__file__).stem,
+        [
+            Row(**{**each, "what": f"SST-2, {each['what']}"})
+            for file in files
+            for each in json.loads(file.read_text(encoding="utf-8"))
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ def names(data: Path, out: Path) -> list[Row]:
     answered = answers(out, asked)
     keep("names", [{"asked": one, "answered": other} for one, other in zip(asked, answered, strict=True)])
     right = sum("samantha" in each.lower() for each in answered) / len(answered)
-    what = f"seq2seq_lstm on dialogues/: says her name to {len(asked)} questions for it, greedy"
+    recipe = "seq2seq_lstm on dialogues/"
     first = float(answered[0].startswith("My name is Samantha."))
     return [
-        row(f"{what}", right, "share", at_least=0.9),
-        row('the same: "What is your name?" -> "My name is Samantha."', first, "", at_least=1),
-        row("the same: training", minutes, "processor minutes", at_most=10),
+        row(f"{recipe}: says her name to {len(asked)} questions for it, greedy", right, "share", at_least=0.9),
+        row(f'{recipe}: "What is your name?" -> "My name is Samantha."', first, "", at_least=1),
+        row(f"{recipe}: training", minutes, "processor minutes", at_most=10),
     ]
 
 
