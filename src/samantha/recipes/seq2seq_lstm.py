@@ -29,7 +29,7 @@ class Recipe(PairRecipe):
     shape: Shape = option(
         lambda: Shape(0, 0, width=256, layers=1, tie="all"), "", fixed=("source_vocabulary", "target_vocabulary")
     )
-    plan: Plan = option(lambda: Plan(steps=1150, rate=5e-3, warmup=0.05, betas=(0.9, 0.98), half=True), "")
+    plan: Plan = option(lambda: Plan(steps=1300, rate=5e-3, warmup=0.05, betas=(0.9, 0.98), half=True), "")
 
 
 def run(recipe: Recipe, folder: RunFolder) -> Run:
