@@ -67,7 +67,8 @@ class Talker:
 
     def answer(self, messages: Sequence[Message], sampling: Sampling) -> "Answer":
         """The reply to `messages`, which is written while it is drawn from the iterator."""
-        source, mask = self._source(messages, sampling)
+        device = next(self.trained.model.parameters()).device
+        source, mask = (each.to(device) for each in self._source(messages, sampling))
         chance = torch.Generator()
         if sampling.seed is None:
             chance.seed()  # its own: the one of a training that goes on stays as it is
@@ -99,7 +100,7 @@ class Talker:
             if len(written) < room:
                 return
             left -= room
-            source = torch.cat([source, torch.tensor([written])], dim=1)[:, -longest // 2 :]
+            source = torch.cat([source, source.new_tensor([written])], dim=1)[:, -longest // 2 :]
             mask = torch.ones_like(source)
 
     def _source(self, messages: Sequence[Message], sampling: Sampling) -> tuple[Tensor, Tensor]:
