@@ -10,7 +10,7 @@ from typing import Literal
 
 from samantha.core.errors import SettingError
 from samantha.recipes.options import option
-from samantha.training import cleaning, pairs, pretrained, translation
+from samantha.training import cleaning, pairs, pretrained, ranges, translation
 from samantha.training.corpora import Pair, Tally
 from samantha.training.decoding import Decoding
 from samantha.training.devices import Device, chosen, fitted, moved
@@ -144,15 +144,7 @@ def _check(recipe: PairRecipe) -> None:
         raise SettingError(
             "Say what to learn from: source=FILE target=FILE, data=FILE.tsv, or for conversations data=FILE.jsonl."
         )
-    for name, (lowest, highest) in RANGES.items():
-        if not lowest <= getattr(recipe, name) <= highest:
-            raise SettingError(
-                "{name} is {value}. It has to lie between {lowest} and {highest}.",
-                name=name,
-                value=getattr(recipe, name),
-                lowest=lowest,
-                highest=highest,
-            )
+    ranges.check(recipe, RANGES)
     for name in ("longest_source", "longest_target"):
         if getattr(recipe, name) < 3:
             raise SettingError(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from samantha.core.errors import SettingError
+from samantha.training import ranges
 from samantha.training.tokens import BEGIN, END, MASK, PAD, UNKNOWN
 
 State = TypeVar("State")
@@ -50,15 +51,7 @@ class Decoding:
 
     def __post_init__(self) -> None:
         """Raises `SettingError` where a value is out of its range, or beams are to be drawn."""
-        for name, (lowest, highest) in RANGES.items():
-            if not lowest <= getattr(self, name) <= highest:
-                raise SettingError(
-                    "{name} is {value}. It has to lie between {lowest} and {highest}.",
-                    name=name,
-                    value=getattr(self, name),
-                    lowest=lowest,
-                    highest=highest,
-                )
+        ranges.check(self, RANGES)
         if self.beams > 1 and self.temperature > 0:
             raise SettingError(
                 "Beam search does not draw, but temperature is {temperature}. Set it to 0, or beams from {beams} to 1.",

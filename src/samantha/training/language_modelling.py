@@ -19,7 +19,7 @@ from samantha.core.chat import chatml
 from samantha.core.errors import SettingError, TrainingError
 from samantha.core.text import text
 from samantha.core.types import Message
-from samantha.training import corpora, objectives, shards, tokens
+from samantha.training import corpora, objectives, ranges, shards, tokens
 from samantha.training.corpora import EXCERPT, Chat, Document, Dropped, Tally
 from samantha.training.devices import moved
 from samantha.training.models.blocks import check_sizes
@@ -36,14 +36,7 @@ def check(shape: Shape, *, rows: int, dropout: float, held_out: float) -> None:
     """What can be said of a recipe before anything is read. Raises `SettingError`."""
     check_sizes(rows=rows)
     check_sizes(SHORTEST, context=shape.context)
-    if not 0 <= dropout <= MOST_DROPPED:
-        raise SettingError(
-            "{name} is {value}. It has to lie between {lowest} and {highest}.",
-            name="dropout",
-            value=dropout,
-            lowest=0,
-            highest=MOST_DROPPED,
-        )
+    ranges.within("dropout", dropout, 0, MOST_DROPPED)
     _check_share(held_out)
 
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.checkpoint import checkpoint
 
-from samantha.core.errors import SettingError, TrainingError
+from samantha.core.errors import TrainingError
+from samantha.training import ranges
 
 Batch = TypeVar("Batch")
 Model = TypeVar("Model", bound=nn.Module)
@@ -58,15 +59,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Raises `SettingError` where a value is out of its range."""
-        for name, (lowest, highest) in RANGES.items():
-            if not lowest <= getattr(self, name) <= highest:
-                raise SettingError(
-                    "{name} is {value}. It has to lie between {lowest} and {highest}.",
-                    name=name,
-                    value=getattr(self, name),
-                    lowest=lowest,
-                    highest=highest,
-                )
+        ranges.check(self, RANGES)
 
     def factor(self, step: int) -> float:
         """What the rate is multiplied with at `step`, from 0."""
